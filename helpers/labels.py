@@ -1,0 +1,76 @@
+"""The four classes of the ground truth: their numbers, names and colours."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Label(IntEnum):
+    """Class of a pixel, numbered as in the published ground truth.
+
+    Notes
+    -----
+    Numbers: the published files (doi 10.5281/zenodo.3834608).
+    Colours: Fig 2 of Karabag et al. (2020), doi 10.1371/journal.pone.0230605.
+
+    Examples
+    --------
+    >>> Label.NUCLEUS.value, Label.NUCLEUS.title, Label.NUCLEUS.colour
+    (2, 'nucleus', '#00ff00')
+    """
+
+    NUCLEAR_ENVELOPE = 1
+    NUCLEUS = 2
+    CELL = 3
+    BACKGROUND = 4
+
+    @property
+    def title(self) -> str:
+        """Name for tables and legends, in lower case."""
+        return self.name.lower().replace("_", " ")
+
+    @property
+    def colour(self) -> str:
+        """Colour as ``#rrggbb``."""
+        return "#{:02x}{:02x}{:02x}".format(*PALETTE[self])
+
+
+PALETTE: dict[int, tuple[int, int, int]] = {
+    Label.NUCLEAR_ENVELOPE: (255, 0, 0),
+    Label.NUCLEUS: (0, 255, 0),
+    Label.CELL: (0, 0, 255),
+    Label.BACKGROUND: (0, 0, 0),
+}
+
+
+def colourise(labels: np.ndarray) -> np.ndarray:
+    """Paint a label map in the paper's colours.
+
+    Parameters
+    ----------
+    labels : (y, x) array of uint8
+        Class numbers 1 to 4; 0 stands for "not labelled" and is painted white.
+
+    Returns
+    -------
+    (y, x, 3) array of uint8
+
+    Raises
+    ------
+    ValueError
+        If a number above 4 occurs.
+
+    Examples
+    --------
+    >>> colourise(np.array([[1, 4]], dtype=np.uint8)).tolist()
+    [[[255, 0, 0], [0, 0, 0]]]
+    """
+    labels = np.asarray(labels)
+    if labels.size and (labels.max() > max(Label) or labels.min() < 0):
+        raise ValueError(
+            f"labels must be 0 (none) to {max(Label):d}; found {labels.min()} to {labels.max()}."
+        )
+    table = np.full((max(Label) + 1, 3), 255, dtype=np.uint8)
+    for label, colour in PALETTE.items():
+        table[label] = colour
+    return table[labels]
