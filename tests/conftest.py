@@ -1,0 +1,46 @@
+"""Fixtures that several test files share."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from server import FaultyServer
+
+from helpers import transfer
+from helpers.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the published files, named by HELA_DATA_DIR; without it the test is skipped."""
+    folder = os.environ.get("HELA_DATA_DIR")
+    if not folder:
+        pytest.skip("needs the published files: set HELA_DATA_DIR to a folder that has them")
+    return Path(folder)
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """Return settings on an empty folder, whatever the environment says."""
+    return Settings(profile="smoke", source="auto", data_dir=tmp_path / "data", data_url=None)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Run a local web server, and be impatient with it."""
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    monkeypatch.setattr(transfer, "BACK_OFF_S", 0.001)
+    monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 0.3)
+    transfer.forget_hosts()
+    running = FaultyServer()
+    yield running
+    running.stop()
+    transfer.forget_hosts()
+
+
+@pytest.fixture
+def mirror(settings, server) -> Settings:
+    """Return settings on an empty folder with the local server as mirror."""
+    return replace(settings, data_url=server.url)

@@ -1,0 +1,427 @@
+"""Files by name, from a server that misbehaves in every way a real one does."""
+
+import errno
+import hashlib
+import os
+import pickle
+import socket
+import time
+from dataclasses import replace
+from email.utils import formatdate
+from pathlib import Path
+
+import pooch
+import pytest
+import requests
+from server import Fault
+
+from helpers import data, transfer
+from helpers.data import DataError
+
+NAME = "cell/slice_001.bin"
+BODY = bytes(range(256)) * 1000
+REAL_REGISTRY = data._registry
+OTHERS = [f"cell/slice_{i:03d}.bin" for i in range(2, 12)]
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch, server):
+    """Publish a registry of small files, all on the local server."""
+    server.files = {NAME: BODY} | {name: name.encode() * 99 for name in OTHERS}
+    store = pooch.create(path="", base_url="")
+    for name, body in server.files.items():
+        store.registry[name] = hashlib.sha256(body).hexdigest()
+        store.urls[name] = f"{server.url}/home/{name}"
+    monkeypatch.setattr(data, "_registry", lambda: store)
+
+
+def files_in(settings) -> set[str]:
+    folder = settings.data_dir
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+
+
+def failure(settings, name=NAME) -> DataError:
+    """Fetch, which must fail, name the file, and leave nothing behind."""
+    before = files_in(settings)
+    with pytest.raises(DataError) as caught:
+        data.fetch(name, settings=settings)
+    assert name in str(caught.value)
+    assert caught.value.remedy
+    assert files_in(settings) == before
+    return caught.value
+
+
+def put(settings, body: bytes, name=NAME) -> Path:
+    path = settings.data_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    return path
+
+
+def test_fetch_downloads_once_and_then_asks_nothing(mirror, server):
+    path = data.fetch(NAME, settings=mirror)
+    assert path == mirror.data_dir / NAME
+    assert path.read_bytes() == BODY
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert data.fetch(NAME, settings=mirror) == path
+    assert server.asked(NAME) == 1
+    assert files_in(mirror) == {NAME}
+    assert server.seen[0][2]["User-Agent"].startswith("hela-book/")
+
+
+def test_without_a_mirror_the_registry_says_where(settings, server):
+    server.files[f"home/{NAME}"] = BODY
+    assert data.fetch(NAME, settings=settings).read_bytes() == BODY
+    assert server.asked(f"home/{NAME}") == 1
+    assert server.asked(NAME) == 0
+
+
+def test_a_handed_out_folder_is_used_without_network_and_without_writing(
+    settings, tmp_path, monkeypatch
+):
+    elsewhere = tmp_path / "elsewhere.bin"
+    elsewhere.write_bytes(BODY)
+    path = put(settings, b"")
+    path.unlink()
+    path.symlink_to(elsewhere)
+
+    def forbidden(*_, **__):
+        raise AssertionError("neither the network nor a new file is needed")
+
+    monkeypatch.setattr(requests.Session, "send", forbidden)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", forbidden)
+    monkeypatch.setattr("os.makedirs", forbidden)
+    before = path.parent.stat().st_mtime_ns
+    assert data.is_cached(NAME, settings=settings)
+    assert data.fetch(NAME, settings=settings) == path
+    assert data.fetch_many([NAME], settings=settings) == {NAME: path}
+    assert path.is_symlink()
+    assert path.parent.stat().st_mtime_ns == before
+
+
+def test_a_damaged_file_is_downloaded_anew(mirror):
+    path = put(mirror, b"damaged")
+    assert not data.is_cached(NAME, settings=mirror)
+    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files_in(mirror) == {path.relative_to(mirror.data_dir).as_posix()}
+
+
+def test_a_damaged_file_that_cannot_be_replaced_is_said_to_be_so_and_kept(mirror, server):
+    path = put(mirror, b"damaged")
+    del server.files[NAME]
+    assert "copy in the data folder is damaged" in str(failure(mirror))
+    assert path.read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=503),
+        Fault(status=500),
+        Fault(status=429, headers={"Retry-After": "0"}),
+        Fault(status=429),
+        Fault(cut_after=0),
+        Fault(cut_after=5000),
+        Fault(cut_after=len(BODY) - 1),
+        Fault(body=b"<html>log in</html>"),
+        Fault(wait_s=0.5),
+    ],
+    ids=str,
+)
+def test_one_fault_is_survived(mirror, server, fault):
+    server.faults[NAME] = [fault]
+    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert server.asked(NAME) == 2
+    assert files_in(mirror) == {NAME}
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "said"),
+    [
+        (Fault(status=503), transfer.TRIES, "HTTP 503"),
+        (Fault(status=404), 1, "HTTP 404"),
+        (Fault(status=403), 1, "HTTP 403"),
+        (Fault(cut_after=5000), transfer.TRIES, "cut"),
+        (Fault(wait_s=0.5), transfer.TRIES, "stopped answering"),
+        (Fault(body=b"<html>log in</html>"), 2, "wrong hash"),
+        (Fault(status=429, headers={"Retry-After": "4000"}), 1, "wait 4000 s"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_lasting_fault_is_reported(mirror, server, fault, tries, said):
+    server.faults[NAME] = [fault] * 9
+    error = failure(mirror)
+    assert said in error.reason
+    assert f"{server.url}/{NAME}" in str(error)
+    assert "HELA_DATA" in error.remedy
+    assert server.asked(NAME) == tries
+
+
+@pytest.mark.parametrize("text", ["1", "date"])
+def test_retry_after_is_honoured(mirror, server, text):
+    # A date has whole seconds: two from now is at least one.
+    told = formatdate(time.time() + 2, usegmt=True) if text == "date" else text
+    server.faults[NAME] = [Fault(status=429, headers={"Retry-After": told})]
+    start = time.monotonic()
+    data.fetch(NAME, settings=mirror)
+    assert 0.9 < time.monotonic() - start < 3
+
+
+def test_back_off_grows(mirror, server, monkeypatch):
+    waits = []
+    monkeypatch.setattr(transfer.Client, "_sleep", lambda _, seconds: waits.append(seconds))
+    monkeypatch.setattr(transfer, "BACK_OFF_S", 1.0)
+    server.faults[NAME] = [Fault(status=503)] * 9
+    failure(mirror)
+    assert [round(wait) for wait in waits if wait > 0] == [1, 2, 4]
+
+
+def test_a_server_without_length_is_believed(mirror, server, monkeypatch):
+    # Then only the hash tells that a body is whole.
+    monkeypatch.setattr(transfer, "content_length", lambda _: None)
+    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+
+
+def test_a_cut_is_noticed_whatever_the_version_of_urllib3(mirror, server, monkeypatch):
+    # urllib3 1 takes a short body for a whole one.
+    original = requests.Response.iter_content
+
+    def lenient(self, *args):
+        self.raw.enforce_content_length = False
+        self.raw.length_remaining = None
+        return original(self, *args)
+
+    monkeypatch.setattr(requests.Response, "iter_content", lenient)
+    server.faults[NAME] = [Fault(cut_after=5000)] * 9
+    assert f"cut after 5000 of {len(BODY)} bytes" in failure(mirror).reason
+
+
+def test_a_refused_connection_fails_at_once_and_then_without_asking(settings, monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        offline = replace(settings, data_url=f"http://127.0.0.1:{closed.getsockname()[1]}")
+    start = time.monotonic()
+    assert "no connection" in failure(offline).reason
+    assert time.monotonic() - start < 1
+
+    def forbidden(*_, **__):
+        raise AssertionError("the host is known to be down")
+
+    monkeypatch.setattr(requests.Session, "send", forbidden)
+    start = time.monotonic()
+    for name in OTHERS:
+        assert "asked before" in failure(offline, name).reason
+    assert not data.is_reachable(NAME, settings=offline)
+    assert time.monotonic() - start < 1
+
+
+def test_a_host_is_asked_again_after_a_while(mirror, server, monkeypatch):
+    def no_such_host(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", no_such_host)
+        assert "no network" in failure(mirror).reason
+    assert "asked before" in failure(mirror).reason
+    assert server.seen == []
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 31)
+    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(mirror, monkeypatch):
+    monkeypatch.setattr(transfer, "RESOLVE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(1))
+    start = time.monotonic()
+    assert "no network" in failure(mirror).reason
+    assert time.monotonic() - start < 0.9
+
+
+def test_a_server_that_fails_every_file_is_given_up(mirror, server):
+    for name in OTHERS:
+        server.faults[name] = [Fault(status=503)] * 9
+    for name in OTHERS:
+        failure(mirror, name)
+    assert len(server.seen) == transfer.FAILURES_TO_SHUT * transfer.TRIES
+
+
+def raising(number: int):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_read_only_folder(mirror, monkeypatch, number):
+    mirror.data_dir.mkdir()
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", raising(number))
+    error = failure(mirror)
+    assert "read-only" in error.reason
+    assert str(mirror.data_dir) in error.reason
+    assert "HELA_DATA_DIR" in error.remedy
+
+
+@pytest.mark.parametrize("place", ["tempfile.NamedTemporaryFile", "shutil.move", "os.makedirs"])
+def test_a_full_disk(mirror, monkeypatch, place):
+    with monkeypatch.context() as patch:
+        patch.setattr(place, raising(errno.ENOSPC))
+        error = failure(mirror)
+    assert "disk is full" in error.reason
+    assert "Free some space" in error.remedy
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full as a full disk")
+def test_a_disk_that_gets_full_while_writing(mirror, monkeypatch, server):
+    monkeypatch.setattr(transfer, "open", lambda _, mode: open("/dev/full", mode), raising=False)
+    assert "disk is full" in failure(mirror).reason
+    assert server.asked(NAME) == 1
+
+
+def test_ctrl_c_leaves_nothing(mirror, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer.Client, "chunks", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        data.fetch(NAME, settings=mirror)
+    assert files_in(mirror) == set()
+
+
+def test_unknown_names_get_suggestions(settings, server):
+    with pytest.raises(DataError, match=r"Did you mean .*cell/slice_001\.bin"):
+        data.fetch("cell/slice_01.bin", settings=settings)
+    with pytest.raises(DataError, match=r"Did you mean .*cell/slice_011\.bin"):
+        data.is_cached("slice_011.bin", settings=settings)
+    with pytest.raises(DataError, match="lists all"):
+        data.is_reachable("qqq", settings=settings)
+    with pytest.raises(DataError, match="no published file"):
+        data.fetch_many([NAME, "qqq"], missing="skip", settings=settings)
+    assert server.seen == []
+
+
+def test_fetch_many_is_parallel_polite_and_in_order(mirror, server):
+    asked = [*OTHERS[::-1], NAME, NAME]
+    for name in asked:
+        server.faults[name] = [Fault(wait_s=0.05)]
+    got = data.fetch_many(iter(asked), progress=False, workers=3, settings=mirror)
+    assert list(got) == [*OTHERS[::-1], NAME]
+    assert all(path.read_bytes() == server.files[name] for name, path in got.items())
+    assert 2 <= server.most_busy <= 3
+    assert len(server.seen) == len(got)
+
+
+def test_fetch_many_shows_one_bar_and_none_when_nothing_is_to_do(mirror, capsys):
+    data.fetch_many(OTHERS, settings=mirror)
+    assert "Downloading" in capsys.readouterr().err
+    data.fetch_many(OTHERS, settings=mirror)
+    assert capsys.readouterr().err == ""
+
+
+def test_fetch_shows_a_bar_when_asked(mirror, capsys):
+    data.fetch(NAME, progress=True, settings=mirror)
+    assert Path(NAME).name in capsys.readouterr().err
+    data.fetch(OTHERS[0], settings=mirror)
+    assert capsys.readouterr().err == ""
+
+
+def test_fetch_many_raises_and_keeps_what_it_has(mirror, server):
+    server.faults[OTHERS[-1]] = [Fault(status=404)] * 9
+    with pytest.raises(DataError, match=OTHERS[-1]):
+        data.fetch_many(OTHERS, progress=False, workers=1, settings=mirror)
+    assert files_in(mirror) == set(OTHERS[:-1])
+
+
+def test_fetch_many_stops_at_the_first_error(mirror, server):
+    server.faults[OTHERS[0]] = [Fault(status=404)] * 9
+    for name in OTHERS[1:]:
+        server.faults[name] = [Fault(wait_s=0.1)] * 9
+    with pytest.raises(DataError, match="404"):
+        data.fetch_many(OTHERS, progress=False, workers=2, settings=mirror)
+    assert len(server.seen) < len(OTHERS)
+    assert files_in(mirror) <= set(OTHERS)
+
+
+def test_fetch_many_leaves_out_what_cannot_be_had_with_one_warning(mirror, server):
+    for name in OTHERS[:5]:
+        del server.files[name]
+    with pytest.warns(UserWarning, match="5 of 10 files cannot be had") as caught:
+        got = data.fetch_many(OTHERS, progress=False, missing="skip", settings=mirror)
+    assert list(got) == OTHERS[5:]
+    assert len(caught) == 1
+    assert OTHERS[0] in str(caught[0].message)
+    assert "HTTP 404" in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+def test_hundreds_of_files_offline_take_no_time(settings, monkeypatch):
+    many = {f"many/{i}": "0" * 64 for i in range(600)}
+    data._registry().registry.update(many)
+    offline = replace(settings, data_url="http://127.0.0.1:9")
+    start = time.monotonic()
+    with pytest.warns(UserWarning, match="600 of 600"):
+        assert data.fetch_many(many, progress=False, missing="skip", settings=offline) == {}
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"missing": "ignore"}, "raise, skip"),
+        ({"workers": 0}, "1 to 8"),
+        ({"workers": 99}, "1 to 8"),
+    ],
+)
+def test_fetch_many_names_the_allowed_options(settings, options, said):
+    with pytest.raises(ValueError, match=said):
+        data.fetch_many([NAME], settings=settings, **options)
+
+
+def test_fetch_many_takes_no_single_name(settings):
+    with pytest.raises(ValueError, match="give a list"):
+        data.fetch_many(NAME, settings=settings)
+
+
+def test_is_reachable(mirror, server):
+    assert data.is_reachable(NAME, settings=mirror)
+    assert server.seen[-1][0] == "HEAD"
+    server.has_head = False
+    assert data.is_reachable(NAME, settings=mirror)
+    assert server.sent_bytes == 1
+    server.content_type = "text/html; charset=utf-8"
+    assert not data.is_reachable(NAME, settings=mirror)
+
+
+def test_is_reachable_says_no_soon(mirror, server):
+    server.faults[NAME] = [Fault(status=404), Fault(status=503), Fault(wait_s=0.5)]
+    start = time.monotonic()
+    assert [data.is_reachable(NAME, 0.1, settings=mirror) for _ in range(3)] == [False] * 3
+    assert time.monotonic() - start < 1
+    assert data.is_reachable(NAME, settings=mirror)
+
+
+def test_errors_survive_pickling():
+    error = pickle.loads(pickle.dumps(DataError("a", "b", "c")))
+    assert str(error) == "a: b. c"
+
+
+def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
+    monkeypatch.setattr(data, "_registry", REAL_REGISTRY)
+    name = data.PROBE_NAME
+    assert data.is_cached(name, settings=replace(mirror, data_dir=data_dir))
+    server.files[name] = (data_dir / name).read_bytes()
+    path = data.fetch(name, settings=mirror)
+    assert path.read_bytes() == server.files[name]
+    path.unlink()
+    server.files[name] = server.files[name][:-1]
+    assert "wrong hash" in failure(mirror, name).reason
+
+
+def test_the_registry_has_names_hashes_and_addresses(monkeypatch):
+    monkeypatch.setattr(data, "_registry", REAL_REGISTRY)
+    store = REAL_REGISTRY()
+    assert len(data.names()) == len(set(data.names())) == 955
+    assert data.PROBE_NAME in data.names()
+    assert set(store.urls) == set(data.names())
+    assert all(len(known) == 64 for known in store.registry.values())
+    assert all(url.startswith("https://") for url in store.urls.values())
