@@ -1,0 +1,41 @@
+"""The traditional method: image processing with fixed rules and no training.
+
+Each step that the chapter explains is a public function with the step's name:
+`smooth`, `detect_edges`, `grow_edges`, `superpixels`, `select_nucleus`, `measure_envelope`,
+`grow_boundary` and `close_nucleus`.
+`segment_nucleus` runs them in that order; `segment_background` finds the resin;
+`segment_slice` puts both together into the four classes.
+
+Source: Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section "Image-processing
+algorithm", and Karabag et al. (2019), doi 10.3390/jimaging5090075.
+"""
+
+from helpers.traditional.background import segment_background
+from helpers.traditional.constants import Constants
+from helpers.traditional.nucleus import (
+    close_nucleus,
+    detect_edges,
+    grow_boundary,
+    grow_edges,
+    measure_envelope,
+    segment_nucleus,
+    select_nucleus,
+    smooth,
+    superpixels,
+)
+from helpers.traditional.whole_slice import segment_slice
+
+__all__ = [
+    "Constants",
+    "close_nucleus",
+    "detect_edges",
+    "grow_boundary",
+    "grow_edges",
+    "measure_envelope",
+    "segment_background",
+    "segment_nucleus",
+    "segment_slice",
+    "select_nucleus",
+    "smooth",
+    "superpixels",
+]
