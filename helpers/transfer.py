@@ -186,12 +186,14 @@ class Client:
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """Yield the body piece by piece, and raise `AttemptError` if it ends too early."""
         length, received = content_length(response), 0
+        if length is not None:
+            # urllib3 checks this only from version 2 on, and then drops the last piece.
+            response.raw.enforce_content_length = False
         for chunk in response.iter_content(CHUNK_BYTES):
             if self.cancelled.is_set():
                 raise AttemptError("cancelled because another file failed", LATER_REMEDY)
             received += len(chunk)
             yield chunk
-        # urllib3 checks this only from version 2 on.
         if length is not None and received < length:
             raise AttemptError(
                 f"the connection was cut after {received} of {length} bytes",
@@ -229,13 +231,23 @@ class Client:
 
     def can_serve(self, url: str, timeout_s: float) -> bool:
         """Tell whether `url` would be served now; asks once, for the headers only."""
+        outcome: list[bool] = []
+        # In a thread, because a time-out of requests holds for each address of a host anew.
+        thread = threading.Thread(
+            target=lambda: outcome.append(self._probe(url, timeout_s)), daemon=True
+        )
+        thread.start()
+        thread.join(timeout_s)
+        return bool(outcome and outcome[0])
+
+    def _probe(self, url: str, timeout_s: float) -> bool:
         host = _host(url)
         try:
             host.check()
             if not host.answered:
                 _resolve(url, min(timeout_s, RESOLVE_TIMEOUT_S))
             answer = self._session.head(url, timeout=timeout_s, allow_redirects=True)
-            if answer.status_code in (405, 501):
+            if answer.status_code in (403, 405, 501):
                 # Some servers know no HEAD.
                 first = {"Range": "bytes=0-0"}
                 answer = self._session.get(url, headers=first, stream=True, timeout=timeout_s)

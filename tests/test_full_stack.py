@@ -1,0 +1,416 @@
+"""The big TIFF: resumed, checked, recorded, and read slice by slice from a server."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import tifffile
+from server import Fault
+
+from helpers import full_stack, remote_file, resumable, transfer
+from helpers.data import DataError
+from helpers.full_stack import FULL_NAME
+
+SHAPE = (12, 90, 110)
+
+
+def stack(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, SHAPE, dtype=np.uint8)
+
+
+def tiff_bytes(volume: np.ndarray, layout: str = "chained") -> bytes:
+    """Write a TIFF whose headers lie as one or another program puts them."""
+    file = io.BytesIO()
+    if layout == "contiguous":
+        tifffile.imwrite(file, volume, photometric="minisblack")
+    elif layout == "imagej":
+        tifffile.imwrite(file, volume, imagej=True)
+    else:
+        options = {"chained": {}, "strips": {"rowsperstrip": 8}, "packbits": {"compression": 32773}}
+        with tifffile.TiffWriter(file) as writer:
+            for i, image in enumerate(volume):
+                # One page with a longer header breaks the equal distances.
+                text = "x" * 1000 if layout == "uneven" and i == 5 else None
+                writer.write(
+                    image, contiguous=False, metadata=None, description=text,
+                    **options.get(layout, {}),
+                )  # fmt: skip
+    return file.getvalue()
+
+
+LAYOUTS = ["chained", "strips", "packbits", "uneven", "contiguous", "imagej"]
+BODY = tiff_bytes(stack())
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, server):
+    """Let a small stack stand for the big one, as in a new process."""
+    monkeypatch.setattr(full_stack, "FULL_SHAPE", SHAPE)
+    monkeypatch.setattr(full_stack, "_verified", set())
+    remote_file._open.cache_clear()
+    server.files[FULL_NAME] = BODY
+    yield
+    remote_file._open.cache_clear()
+
+
+@pytest.fixture
+def path(mirror):
+    return mirror.data_dir / FULL_NAME
+
+
+def names_beside(path) -> set[str]:
+    return {p.name.removeprefix(path.name) for p in path.parent.glob("*")}
+
+
+def place(path, body: bytes = BODY):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
+def in_a_new_process(monkeypatch):
+    monkeypatch.setattr(full_stack, "_verified", set())
+    transfer.forget_hosts()
+
+
+def fetch(mirror):
+    return full_stack.fetch_full(progress=False, settings=mirror)
+
+
+def failure(mirror) -> DataError:
+    with pytest.raises(DataError) as caught:
+        fetch(mirror)
+    assert FULL_NAME in str(caught.value)
+    assert caught.value.remedy
+    return caught.value
+
+
+def ranges(server) -> list[str | None]:
+    return [headers.get("Range") for _, _, headers in server.seen]
+
+
+def test_it_is_downloaded_checked_and_recorded(mirror, path, server):
+    assert not full_stack.is_full_cached(settings=mirror)
+    assert fetch(mirror) == path
+    assert path.read_bytes() == BODY
+    assert names_beside(path) == {"", ".json"}
+    record = json.loads(path.with_name(path.name + ".json").read_text())
+    assert record == {"sha256": hashlib.sha256(BODY).hexdigest(), "size_bytes": len(BODY)}
+    assert full_stack.is_full_cached(settings=mirror)
+    assert fetch(mirror) == path
+    assert len(server.seen) == 1
+
+
+def test_the_bar_shows_while_it_downloads_and_not_after(mirror, capsys):
+    full_stack.fetch_full(settings=mirror)
+    assert "ROI_1656" in capsys.readouterr().err
+    full_stack.fetch_full(settings=mirror)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_cut_download_goes_on_where_it_stopped(mirror, path, server):
+    server.faults[FULL_NAME] = [Fault(cut_after=70_000), Fault(cut_after=1_000)]
+    assert fetch(mirror).read_bytes() == BODY
+    assert server.sent_bytes == len(BODY)
+    assert ranges(server) == [None, "bytes=70000-", "bytes=71000-"]
+    assert names_beside(path) == {"", ".json"}
+
+
+def test_a_later_process_goes_on_too(mirror, path, server, monkeypatch):
+    server.faults[FULL_NAME] = [Fault(cut_after=70_000), *[Fault(status=503)] * 8]
+    error = failure(mirror)
+    assert "goes on where it stopped" in error.remedy
+    assert names_beside(path) == {".part", ".part.json"}
+    assert not full_stack.is_full_cached(settings=mirror)
+    server.faults.clear()
+    in_a_new_process(monkeypatch)
+    assert fetch(mirror).read_bytes() == BODY
+    assert server.sent_bytes == len(BODY)
+    assert names_beside(path) == {"", ".json"}
+
+
+def test_progress_earns_new_tries(mirror, server, monkeypatch):
+    monkeypatch.setattr(transfer, "FRESH_START_BYTES", 10_000)
+    server.faults[FULL_NAME] = [Fault(cut_after=11_000)] * 9
+    assert fetch(mirror).read_bytes() == BODY
+    assert len(server.seen) == 10
+
+
+def test_ctrl_c_keeps_what_arrived(mirror, path, server, monkeypatch):
+    original = transfer.Client.chunks
+
+    def interrupted(self, response):
+        yield next(original(self, response))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer.Client, "chunks", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch(mirror)
+    assert path.with_name(path.name + ".part").stat().st_size == transfer.CHUNK_BYTES
+    assert fetch(mirror).read_bytes() == BODY
+    assert ranges(server)[-1] == f"bytes={transfer.CHUNK_BYTES}-"
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_two_versions_are_never_glued_together(mirror, path, server, heeds_if_range):
+    server.heeds_if_range = heeds_if_range
+    new = tiff_bytes(stack(seed=1))
+    server.faults[FULL_NAME] = [Fault(cut_after=70_000, put_after=new)]
+    assert fetch(mirror).read_bytes() == new
+    assert names_beside(path) == {"", ".json"}
+
+
+def test_a_file_that_shrank_is_fetched_from_its_start(mirror, server):
+    server.heeds_if_range = False
+    packed = tiff_bytes(stack() // 255, "packbits")
+    assert len(packed) < 100_000
+    server.faults[FULL_NAME] = [Fault(cut_after=100_000, put_after=packed)]
+    assert fetch(mirror).read_bytes() == packed
+
+
+@pytest.mark.parametrize("lacks", ["has_ranges", "has_etag"])
+def test_a_server_that_cannot_resume_starts_again(mirror, path, server, lacks):
+    setattr(server, lacks, False)
+    server.faults[FULL_NAME] = [Fault(cut_after=70_000)]
+    assert fetch(mirror).read_bytes() == BODY
+    assert server.sent_bytes == 70_000 + len(BODY)
+    assert names_beside(path) == {"", ".json"}
+
+
+def test_a_part_of_unknown_origin_is_not_trusted(mirror, path, server):
+    place(path.with_name(path.name + ".part"), b"?" * 5000)
+    assert fetch(mirror).read_bytes() == BODY
+    assert ranges(server) == [None]
+
+
+def test_a_missing_file_leaves_nothing(mirror, path, server):
+    server.files.clear()
+    error = failure(mirror)
+    assert "HTTP 404" in error.reason
+    assert f"{server.url}/{FULL_NAME}" in str(error)
+    assert "goes on" not in error.remedy
+    assert names_beside(path) == set()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (tiff_bytes(stack()[:7]), "it has 7 pages, not 12"),
+        (tiff_bytes(stack()[:, :50]), r"slice 1 is \(50, 110\) uint8, not \(90, 110\) uint8"),
+        (tiff_bytes(stack().astype(np.uint16)), "uint16"),
+        (b"<html>log in</html>", "cannot be read as a TIFF"),
+        (tiff_bytes(stack(), "imagej")[:60_000], "pages|ends within|cannot be read"),
+        (BODY[:-1000], "ends within slice 12"),
+    ],
+    ids=["pages", "rows", "dtype", "html", "headers-cut", "data-cut"],
+)
+def test_what_is_not_the_stack_is_not_kept(mirror, path, server, body, said):
+    server.files[FULL_NAME] = body
+    with pytest.raises(DataError, match=said):
+        fetch(mirror)
+    assert names_beside(path) == set()
+    # Put there by hand, it is not used either, and not touched.
+    place(path, body)
+    assert not full_stack.is_full_cached(settings=mirror)
+    with pytest.raises(DataError, match=f"(?s){said}.*Move .* away"):
+        fetch(mirror)
+    assert names_beside(path) == {""}
+    assert path.read_bytes() == body
+
+
+def test_the_disk_must_have_room(mirror, path, server, monkeypatch):
+    usage = namedtuple("usage", "free")
+    free = len(BODY) + resumable.SPARE_BYTES - 1
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(free))
+    error = failure(mirror)
+    assert "MB are needed" in error.reason
+    assert "Free some space" in error.remedy
+    assert names_beside(path) == set()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(free + 1))
+    assert fetch(mirror) == path
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only")]
+)
+def test_storage_faults(mirror, path, monkeypatch, number, said):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resumable, "write_json", fail)
+        assert said in failure(mirror).reason
+    assert names_beside(path) == set()
+
+
+def test_a_change_after_the_first_use_is_noticed(mirror, path, monkeypatch):
+    fetch(mirror)
+    changed = bytearray(BODY)
+    changed[-1] ^= 1
+    path.write_bytes(changed)
+    in_a_new_process(monkeypatch)
+    error = failure(mirror)
+    assert "differs from the one recorded" in error.reason
+    assert str(path) in error.remedy
+    with pytest.raises(DataError, match="differs"):
+        full_stack.read_slice(1, settings=mirror)
+    assert path.read_bytes() == changed
+    path.with_name(path.name + ".json").unlink()
+    assert fetch(mirror) == path
+
+
+def test_a_record_that_cannot_be_read_is_not_passed_over(mirror, path):
+    place(path)
+    path.with_name(path.name + ".json").write_text("{")
+    assert ".json" in failure(mirror).remedy
+
+
+def test_the_hash_is_computed_once_a_process(mirror, path, monkeypatch):
+    fetch(mirror)
+
+    def forbidden(*_):
+        raise AssertionError("hashed again")
+
+    monkeypatch.setattr("pooch.file_hash", forbidden)
+    assert fetch(mirror) == path
+    full_stack.read_slice(1, settings=mirror)
+
+
+def test_a_file_put_there_by_hand_is_recorded(mirror, path, server):
+    place(path)
+    assert full_stack.is_full_cached(settings=mirror)
+    assert fetch(mirror) == path
+    assert names_beside(path) == {"", ".json"}
+    assert server.seen == []
+
+
+def test_in_a_read_only_folder_it_works_unrecorded(mirror, path, monkeypatch):
+    place(path)
+
+    def fail(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(full_stack, "write_json", fail)
+    with pytest.warns(UserWarning, match="could not be recorded"):
+        assert fetch(mirror) == path
+    assert names_beside(path) == {""}
+    assert fetch(mirror) == path
+
+
+@pytest.mark.skipif(resumable.fcntl is None, reason="needs POSIX file locks")
+def test_two_processes_do_not_write_at_once(mirror, path):
+    part = path.with_name(path.name + ".part")
+    place(part, b"")
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX); "
+        "print('locked', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, part], **pipes) as other:
+        assert other.stdout.readline().strip() == b"locked"
+        assert "another process" in failure(mirror).reason
+        other.communicate()
+    assert fetch(mirror) == path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_slices_come_from_the_file_or_from_the_server(mirror, path, server, layout):
+    server.files[FULL_NAME] = tiff_bytes(stack(), layout)
+    for number in (12, 1, 2, 7):
+        image = full_stack.read_slice(number, settings=mirror)
+        assert image.dtype == np.uint8
+        assert np.array_equal(image, stack()[number - 1])
+    assert not path.exists()
+    asked = len(server.seen)
+    place(path, server.files[FULL_NAME])
+    for number in (12, 1, 2, 7):
+        assert np.array_equal(full_stack.read_slice(number, settings=mirror), stack()[number - 1])
+    assert len(server.seen) == asked
+
+
+@pytest.mark.parametrize("layout", ["chained", "strips", "imagej", "contiguous"])
+def test_a_slice_costs_few_requests_and_few_bytes(mirror, server, monkeypatch, layout):
+    monkeypatch.setattr(full_stack, "FULL_SHAPE", (200, 150, 150))
+    big = np.random.default_rng(3).integers(0, 256, (200, 150, 150), dtype=np.uint8)
+    server.files[FULL_NAME] = tiff_bytes(big, layout)
+    assert np.array_equal(full_stack.read_slice(187, settings=mirror), big[186])
+    assert len(server.seen) <= 8
+    assert server.sent_bytes < 150 * 150 + 8 * remote_file.BLOCK_BYTES
+    before = len(server.seen)
+    assert np.array_equal(full_stack.read_slice(188, settings=mirror), big[187])
+    assert len(server.seen) - before <= 2
+
+
+def test_memory_stays_flat_while_reading_from_a_server(mirror, server, monkeypatch):
+    monkeypatch.setattr(full_stack, "FULL_SHAPE", (60, 300, 300))
+    monkeypatch.setattr(remote_file, "KEPT_BLOCKS", 4)
+    server.files[FULL_NAME] = tiff_bytes(np.zeros((60, 300, 300), dtype=np.uint8))
+    full_stack.read_slice(1, settings=mirror)
+    held = []
+    tracemalloc.start()
+    for number in range(1, 61):
+        full_stack.read_slice(number, settings=mirror)
+        if number in (30, 60):
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[1] - held[0] < 300 * 300
+
+
+@pytest.mark.parametrize("number", [0, 13, -1])
+def test_slice_numbers_are_checked(mirror, server, number):
+    with pytest.raises(ValueError, match="allowed are 1 to 12"):
+        full_stack.read_slice(number, settings=mirror)
+    with pytest.raises(TypeError):
+        full_stack.read_slice(1.5, settings=mirror)
+    assert server.seen == []
+
+
+def test_reading_survives_faults(mirror, server):
+    server.faults[FULL_NAME] = [Fault(status=503), Fault(cut_after=100), Fault(wait_s=0.5)]
+    assert np.array_equal(full_stack.read_slice(9, settings=mirror), stack()[8])
+
+
+def test_reading_needs_ranges(mirror, server):
+    server.has_ranges = False
+    with pytest.raises(DataError, match=r"slice 3: .*cannot send parts.*fetch_full"):
+        full_stack.read_slice(3, settings=mirror)
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_a_change_while_reading_is_noticed_and_then_got_over(mirror, server, heeds_if_range):
+    server.heeds_if_range = heeds_if_range
+    full_stack.read_slice(1, settings=mirror)
+    server.files[FULL_NAME] = tiff_bytes(stack(seed=1))
+    with pytest.raises(DataError, match="changed on the server"):
+        full_stack.read_slice(9, settings=mirror)
+    assert np.array_equal(full_stack.read_slice(9, settings=mirror), stack(seed=1)[8])
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>" * 100, tiff_bytes(stack()[:3]), tiff_bytes(stack()[:, :50])]
+)
+def test_reading_something_else_is_an_error(mirror, server, body):
+    server.files[FULL_NAME] = body
+    with pytest.raises(DataError, match=r"slice 9: what the server has is not the"):
+        full_stack.read_slice(9, settings=mirror)
+
+
+def test_without_a_mirror_it_comes_from_empiar(settings, monkeypatch):
+    asked = []
+
+    def refuse(_, url, **__):
+        asked.append(url)
+        raise transfer.requests.ConnectTimeout
+
+    monkeypatch.setattr(transfer, "_resolve", lambda *_: None)
+    monkeypatch.setattr(transfer.requests.Session, "get", refuse)
+    assert "no connection" in failure(settings).reason
+    assert asked == [full_stack.FULL_URL]
