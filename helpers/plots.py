@@ -1,0 +1,297 @@
+"""Figures of slices, outlines and comparisons, all in one style."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+
+from helpers.labels import colourise
+
+Colour = tuple[int, int, int]
+
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+}
+NOTE_SIZE_PT = 9
+PANELS_A_ROW = 4
+
+# Okabe and Ito's colours, which stay apart in all common kinds of colour blindness, in an order
+# in which the first ones stand out most on grey.
+OUTLINE_COLOURS: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (0, 114, 178),
+)
+COMPARE_COLOURS: dict[str, Colour] = {
+    "true positive": (86, 180, 233),
+    "false positive": (213, 94, 0),
+    "false negative": (240, 228, 66),
+}
+# What is right is a light tint, what is wrong nearly opaque: errors are often thin lines.
+COMPARE_ALPHA = {"true positive": 0.3, "false positive": 0.85, "false negative": 0.85}
+
+
+def show_row(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str],
+    *,
+    kind: str | Sequence[str] = "image",
+    pixel_size_nm: float | None = None,
+    width_in: float = 7.5,
+) -> Figure:
+    """Show images side by side; from the fifth on, in further rows.
+
+    Parameters
+    ----------
+    images : sequence of (y, x) or (y, x, 3) arrays
+        Grey or RGB images of uint8, masks, or label maps.
+    titles : sequence of str
+        One an image.
+    kind : {"image", "labels"} or a sequence of these
+        Label maps (uint8, 1 to 4) are painted in the paper's colours.
+    pixel_size_nm : float, optional
+        Size of a pixel of the first image, which then gets a scale bar in µm.
+    width_in : float
+        Width of the figure in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or the numbers of images, titles and kinds differ.
+    """
+    kinds = [kind] * len(images) if isinstance(kind, str) else list(kind)
+    if not len(images) or not len(images) == len(titles) == len(kinds):
+        raise ValueError(
+            f"There are {len(images)} images, {len(titles)} titles and {len(kinds)} kinds; "
+            "give one title and one kind for each of at least one image."
+        )
+    if not set(kinds) <= {"image", "labels"}:
+        raise ValueError(f"kind is {kind!r}; allowed are 'image' and 'labels'.")
+    columns = min(len(images), PANELS_A_ROW)
+    rows = math.ceil(len(images) / columns)
+    height, width = images[0].shape[:2]
+    panel_in = width_in / columns
+    figure, axes = _subplots(rows, columns, (width_in, rows * (panel_in * height / width + 0.35)))
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, image, title, of in zip(axes.flat, images, titles, kinds, strict=False):
+        axis.set_title(title)
+        if of == "labels":
+            axis.imshow(colourise(image), interpolation="nearest")
+        elif image.dtype == np.uint8:
+            axis.imshow(image, cmap="gray", vmin=0, vmax=255)
+        else:
+            axis.imshow(image, cmap="gray")
+    if pixel_size_nm is not None:
+        _add_scale_bar(axes.flat[0], width, pixel_size_nm)
+    return figure
+
+
+def outline(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Draw the outlines of masks on a slice, each in its own colour.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+    masks : mapping of str to (y, x) array of bool
+        Names and masks; they take `OUTLINE_COLOURS` in order, and `legend` the same mapping's
+        names: ``legend(figure, dict(zip(masks, OUTLINE_COLOURS)))``.
+
+    Returns
+    -------
+    (y, x, 3) array of uint8
+
+    Raises
+    ------
+    ValueError
+        If a mask has another shape than the image, or there are more masks than colours.
+    """
+    if len(masks) > len(OUTLINE_COLOURS):
+        raise ValueError(
+            f"There are {len(masks)} masks and only {len(OUTLINE_COLOURS)} colours; "
+            "draw them on more than one image."
+        )
+    rgb = _to_rgb(image)
+    # About 1.5 points wide when the slice fills a column of text.
+    line_px = max(1, round(max(image.shape) / 250))
+    for (name, mask), colour in zip(masks.items(), OUTLINE_COLOURS, strict=False):
+        mask = _checked(mask, image, name)
+        found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(rgb, found[0], -1, colour, line_px)
+    return rgb
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, alpha: float = 0.35) -> np.ndarray:
+    """Tint the parts of a slice that a mask or a label map marks.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+    labels : (y, x) array
+        A mask (bool: one colour), a map of the four classes (uint8: the paper's colours), or
+        numbered regions such as superpixels (another integer type: colours in turn, so that two
+        regions may share one). 0 is not tinted.
+    alpha : float
+        Strength, 0 (slice only) to 1 (colour only).
+
+    Returns
+    -------
+    (y, x, 3) array of uint8
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, the labels are not of one of these types, or `alpha` is out of range.
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is {alpha}; it must be from 0 to 1.")
+    labels = _checked(labels, image, "labels")
+    if labels.dtype == np.uint8:
+        colours = colourise(labels)
+    elif labels.dtype == bool or np.issubdtype(labels.dtype, np.integer):
+        table = np.array(OUTLINE_COLOURS, dtype=np.uint8)
+        colours = table[(labels.astype(np.int64) - 1) % len(table)]
+    else:
+        raise ValueError(f"labels are of type {labels.dtype}; they must be bool or integers.")
+    return _tint(_to_rgb(image), labels != 0, colours, alpha)
+
+
+def compare(image: np.ndarray, result: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Paint where a result agrees with the ground truth, and where it does not.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+    result, truth : (y, x) arrays of bool
+
+    Returns
+    -------
+    (y, x, 3) array of uint8
+        True positives, false positives and false negatives in `COMPARE_COLOURS`, which is also
+        what `legend` takes; true negatives stay grey.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    result = _checked(result, image, "result").astype(bool)
+    truth = _checked(truth, image, "truth").astype(bool)
+    where = {
+        "true positive": result & truth,
+        "false positive": result & ~truth,
+        "false negative": ~result & truth,
+    }
+    rgb = _to_rgb(image)
+    for name, colour in COMPARE_COLOURS.items():
+        rgb = _tint(rgb, where[name], np.array(colour, dtype=np.uint8), COMPARE_ALPHA[name])
+    return rgb
+
+
+def legend(figure: Figure, colours: Mapping[str, Colour]) -> Figure:
+    """Name colours above a figure's panels.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    colours : mapping of str to (red, green, blue), 0 to 255
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The same figure.
+    """
+    patches = [
+        Patch(facecolor=np.array(colour) / 255, edgecolor="0.3", linewidth=0.5, label=name)
+        for name, colour in colours.items()
+    ]
+    with plt.rc_context(STYLE):
+        figure.legend(handles=patches, loc="outside upper center", ncols=len(patches))
+    return figure
+
+
+def source_note(figure: Figure, text: str) -> Figure:
+    """Write a small line below a figure that says where it comes from.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    text : str
+        For example ``"Source: sample; profile: quick"``. A second call replaces it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The same figure.
+    """
+    # The layout leaves room for this label, which it would not for free text.
+    letters = int(figure.get_figwidth() * 72 / (0.55 * NOTE_SIZE_PT))
+    lines = textwrap.fill(text, width=letters)
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=NOTE_SIZE_PT, color="0.35")
+    return figure
+
+
+def _subplots(rows: int, columns: int, size_in: tuple[float, float]):
+    # Made through pyplot, so that a notebook knows how to display it, and closed at once, so that
+    # the notebook shows it once and a long run does not collect open figures.
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=size_in, squeeze=False)
+    plt.close(figure)
+    return figure, axes
+
+
+def _add_scale_bar(axis, width_px: int, pixel_size_nm: float) -> None:
+    """Draw a bar of 1, 2 or 5 times a power of ten, at most a quarter of the width."""
+    longest_um = width_px * pixel_size_nm / 1000 / 4
+    power = 10.0 ** math.floor(math.log10(longest_um))
+    length_um = max(step * power for step in (1, 2, 5) if step * power <= longest_um)
+    bar = AnchoredSizeBar(
+        axis.transData,
+        length_um * 1000 / pixel_size_nm,
+        f"{length_um:g} µm",
+        loc="lower right",
+        size_vertical=width_px / 100,
+        fill_bar=True,
+        borderpad=0.5,
+    )
+    bar.patch.set(facecolor="white", alpha=0.8, edgecolor="none")
+    axis.add_artist(bar)
+
+
+def _to_rgb(image: np.ndarray) -> np.ndarray:
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise ValueError(
+            f"image is of type {image.dtype} with shape {image.shape}; it must be uint8, (y, x)."
+        )
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def _checked(mask: np.ndarray, image: np.ndarray, name: str) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.shape != image.shape:
+        raise ValueError(f"{name} has shape {mask.shape}; the image has {image.shape}.")
+    return mask
+
+
+def _tint(rgb: np.ndarray, where: np.ndarray, colours: np.ndarray, alpha: float) -> np.ndarray:
+    mixed = np.rint((1 - alpha) * rgb + alpha * colours).astype(np.uint8)
+    return np.where(where[..., None], mixed, rgb)

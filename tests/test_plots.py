@@ -1,0 +1,165 @@
+"""Figures and painted slices."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import plots
+from helpers.labels import PALETTE, Label
+
+GREY = np.full((200, 300), 120, dtype=np.uint8)
+
+
+def disk(y, x, radius):
+    rows, columns = np.ogrid[:200, :300]
+    return (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+
+
+def draw(figure):
+    figure.savefig(io.BytesIO(), format="png")
+    return figure
+
+
+def is_colour(image, colour):
+    return (image == np.array(colour, dtype=np.uint8)).all(axis=-1)
+
+
+# Rows of images
+
+
+def test_row_has_titles_a_scale_bar_on_the_first_and_no_open_figure():
+    labels = np.full((200, 300), Label.CELL, dtype=np.uint8)
+    figure = plots.show_row(
+        [GREY, labels], ["slice", "truth"], kind=["image", "labels"], pixel_size_nm=10
+    )
+    first, second = draw(figure).axes
+    assert [axis.get_title() for axis in figure.axes] == ["slice", "truth"]
+    assert (len(first.artists), len(second.artists)) == (1, 0)
+    bar = first.artists[0]
+    assert bar.txt_label.get_text() == "0.5 µm"
+    assert bar.size_bar.get_children()[0].get_width() == pytest.approx(50)  # px of 10 nm
+    assert tuple(second.images[0].get_array()[0, 0]) == PALETTE[Label.CELL]
+    assert first.images[0].get_clim() == (0, 255)
+    assert plt.get_fignums() == []
+
+
+def test_long_row_becomes_a_grid_without_empty_frames():
+    figure = draw(plots.show_row([GREY] * 5, list("abcde")))
+    assert sum(axis.axison for axis in figure.axes) == 0
+    tops = [round(axis.get_position().y1, 3) for axis in figure.axes[:5]]
+    assert len(set(tops[:4])) == 1
+    assert tops[4] < tops[3]
+
+
+@pytest.mark.parametrize(
+    ("images", "titles", "kind", "message"),
+    [
+        ([], [], "image", "at least one"),
+        ([GREY], ["a", "b"], "image", "1 images, 2 titles"),
+        ([GREY], ["a"], ["image", "labels"], "2 kinds"),
+        ([GREY], ["a"], "label", "allowed are 'image' and 'labels'"),
+    ],
+)
+def test_bad_row_is_refused(images, titles, kind, message):
+    with pytest.raises(ValueError, match=message):
+        plots.show_row(images, titles, kind=kind)
+
+
+def test_note_and_legend_lie_outside_the_panels():
+    figure = plots.show_row([GREY, GREY], ["a", "b"])
+    plots.legend(figure, plots.COMPARE_COLOURS)
+    plots.source_note(figure, "Source: a long name of a data set; profile: quick. " * 6)
+    draw(figure)
+    panels = [axis.get_tightbbox() for axis in figure.axes]
+    note, names = figure._supxlabel.get_window_extent(), figure.legends[0].get_window_extent()
+    assert note.y1 <= min(box.y0 for box in panels)
+    assert note.x1 <= figure.bbox.x1
+    assert note.y0 >= -1
+    assert names.y0 >= max(box.y1 for box in panels)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*plots.COMPARE_COLOURS]
+
+
+def test_second_note_replaces_the_first():
+    figure = plots.source_note(plots.show_row([GREY], ["a"]), "Source: phantom")
+    plots.source_note(figure, "Source: sample")
+    assert figure.get_supxlabel() == "Source: sample"
+
+
+# Painted slices
+
+
+def test_outlines_follow_the_edges_in_their_own_colours():
+    masks = {"result": disk(100, 90, 50), "truth": disk(100, 220, 50)}
+    painted = plots.outline(GREY, masks)
+    for mask, colour in zip(masks.values(), plots.OUTLINE_COLOURS, strict=False):
+        line = is_colour(painted, colour)
+        assert 200 < line.sum() < 700  # one to two pixels on a circle of radius 50
+        assert not line[~mask & ~plots.cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) > 0].any()
+    assert (painted[100, 90] == 120).all()
+    assert (GREY == 120).all(), "the slice itself must not change"
+
+
+def test_outlines_get_wider_with_the_slice():
+    large = np.zeros((2000, 2000), np.uint8)
+    mask = np.zeros_like(large, dtype=bool)
+    mask[500:1500, 500:1500] = True
+    column = is_colour(plots.outline(large, {"a": mask}), plots.OUTLINE_COLOURS[0])[1000, :1000]
+    assert 7 <= column.sum() <= 9
+
+
+def test_outlines_include_holes_and_allow_an_empty_mask():
+    ring = disk(100, 150, 60) & ~disk(100, 150, 20)
+    painted = is_colour(plots.outline(GREY, {"a": ring}), plots.OUTLINE_COLOURS[0])
+    assert painted[100, 125:135].any()
+    assert (plots.outline(GREY, {"a": np.zeros_like(ring)}) == 120).all()
+
+
+def test_bad_outlines_are_refused():
+    with pytest.raises(ValueError, match=r"truth has shape \(3, 3\)"):
+        plots.outline(GREY, {"truth": np.ones((3, 3), bool)})
+    with pytest.raises(ValueError, match="8 masks and only 7 colours"):
+        plots.outline(GREY, {str(n): GREY > 0 for n in range(8)})
+    with pytest.raises(ValueError, match="must be uint8"):
+        plots.outline(GREY / 255, {})
+
+
+def test_overlay_tints_masks_classes_and_regions():
+    mask = disk(100, 150, 40)
+    orange = np.array(plots.OUTLINE_COLOURS[0])
+    tinted = plots.overlay(GREY, mask, alpha=0.5)
+    np.testing.assert_array_equal(tinted[100, 150], np.rint((120 + orange) / 2))
+    assert (tinted[~mask] == 120).all()
+
+    classes = np.where(mask, Label.NUCLEUS, 0).astype(np.uint8)
+    assert tuple(plots.overlay(GREY, classes, alpha=1)[100, 150]) == PALETTE[Label.NUCLEUS]
+    regions = np.where(mask, 1, 2).astype(np.int32)
+    regions[0, 0] = 0
+    painted = plots.overlay(GREY, regions, alpha=1)
+    assert tuple(painted[100, 150]) == plots.OUTLINE_COLOURS[0]
+    assert tuple(painted[0, 1]) == plots.OUTLINE_COLOURS[1]
+    assert (painted[0, 0] == 120).all()
+
+
+def test_bad_overlay_is_refused():
+    with pytest.raises(ValueError, match="alpha is 2"):
+        plots.overlay(GREY, GREY > 0, alpha=2)
+    with pytest.raises(ValueError, match="must be bool or integers"):
+        plots.overlay(GREY, GREY / 2)
+
+
+def test_compare_colours_every_pixel_by_its_outcome():
+    result, truth = disk(100, 120, 60), disk(100, 180, 60)
+    painted = plots.compare(GREY, result, truth)
+    assert (painted[~result & ~truth] == 120).all()
+    for name, where in {
+        "true positive": result & truth,
+        "false positive": result & ~truth,
+        "false negative": ~result & truth,
+    }.items():
+        alpha, colour = plots.COMPARE_ALPHA[name], np.array(plots.COMPARE_COLOURS[name])
+        expected = np.rint((1 - alpha) * 120 + alpha * colour)
+        assert (painted[where] == expected).all(), name
+    with pytest.raises(ValueError, match="truth has shape"):
+        plots.compare(GREY, result, truth[1:])
