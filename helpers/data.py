@@ -269,6 +269,8 @@ def _download(name: str, settings: Settings, client: Client, bar: tqdm | None = 
         os.chmod(temporary, 0o644)
 
     try:
+        # pooch makes it too, but fails when a parallel download is a moment faster (its PR 554).
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             store.fetch(name, downloader=downloader)
         except ValueError:

@@ -166,16 +166,7 @@ class Client:
     def open(self, url: str, *, headers=None, passed=(200, 206)) -> Iterator[requests.Response]:
         """Ask once for `url`; yields the answer with its body not yet read.
 
-        Parameters
-        ----------
-        url : str
-        headers : dict of str to str, optional
-        passed : tuple of int
-            Statuses that are not a `AttemptError`.
-
-        Yields
-        ------
-        requests.Response
+        A status that is not in `passed` raises `AttemptError`.
         """
         timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         with self._session.get(url, headers=headers, stream=True, timeout=timeout) as response:
