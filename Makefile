@@ -1,0 +1,60 @@
+# `make help` lists the targets. PYTHON chooses the Python that the environment is made from.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+NOTEBOOKS := _build/notebooks
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks bench serve clean pins
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make or update the environment in .venv (the other targets do it by themselves)
+	@$(PYTHON) tools/setup_env.py $(VENV)
+
+book: setup ## execute the chapters and build the site into _build/html
+	$(BIN)/python tools/build_book.py
+
+test: lint test-helpers test-notebooks test-site ## everything: the next four
+
+lint: notebooks ## ruff on the code and on the chapters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check $(NOTEBOOKS)/*.ipynb
+	$(BIN)/ruff format --check $(NOTEBOOKS)/*.ipynb
+
+test-helpers: setup ## pytest on the helpers, doctests among them
+	$(BIN)/pytest -n 2 -m "not site"
+
+# Without HELA_STATIC, so that the live explorers run here and the static ones in the book.
+test-notebooks: notebooks ## execute every chapter, profile smoke
+	HELA_PROFILE=smoke $(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
+	  --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
+
+test-site: setup ## build the book, profile smoke, and open its pages in a browser
+	HELA_PROFILE=smoke $(BIN)/python tools/build_book.py --output _build/smoke
+	$(BIN)/pytest -m site
+
+notebooks: setup ## make .ipynb files from the chapters, in _build/notebooks
+	@$(BIN)/python tools/convert_notebooks.py $(NOTEBOOKS)
+
+bench: setup ## run the benchmarks
+	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+serve: ## show the built book at http://localhost:8000 (PORT=...)
+	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+clean: ## remove what was built; the environment and downloaded data stay
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis notebooks/*.ipynb
+
+# For maintainers: resolve the pins anew (needs uv). The networks' pins extend the others.
+PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --extra book --extra test pyproject.toml
+pins:
+	$(PIN) --output-file requirements.txt
+	sed -n 's/^\([^ ]*==[^\\]*\).*/\1/p' requirements.txt > .constraints.txt
+	$(PIN) --extra networks --constraint .constraints.txt --output-file requirements-networks.txt
+	rm .constraints.txt

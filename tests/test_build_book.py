@@ -1,0 +1,90 @@
+"""What makes the book execute its chapters again."""
+
+import json
+
+import pytest
+from build_book import ROOT, STATE, book_config, code_state, data_state, forget_if_changed
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "helpers" / "deep" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "helpers" / "stack.py").write_text("one = 1\n")
+    (tmp_path / "helpers" / "deep" / "steps.py").write_text("two = 2\n")
+    (tmp_path / "helpers" / "registry.txt").write_text("a.mat hash url\n")
+    (tmp_path / "requirements.txt").write_text("numpy==2\n")
+    (tmp_path / "README.md").write_text("Read me.\n")
+    return tmp_path
+
+
+def test_code_state_of_an_unchanged_tree_is_the_same(tree):
+    before = code_state(tree)
+    (tree / "README.md").write_text("Changed.\n")
+    (tree / "helpers" / "deep" / "__pycache__" / "steps.pyc").write_bytes(b"compiled")
+    (tree / "helpers" / "stack.py").touch()
+    assert code_state(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("helpers/stack.py", "helpers"),
+        ("helpers/deep/steps.py", "helpers"),
+        ("helpers/registry.txt", "helpers"),
+        ("requirements.txt", "pins"),
+    ],
+)
+def test_code_state_sees_a_change(tree, name, part):
+    before = code_state(tree)
+    (tree / name).write_text("changed\n")
+    after = code_state(tree)
+    assert [key for key in before if before[key] != after[key]] == [part]
+
+
+def test_code_state_sees_a_renamed_helper(tree):
+    before = code_state(tree)
+    (tree / "helpers" / "stack.py").rename(tree / "helpers" / "pile.py")
+    assert code_state(tree)["helpers"] != before["helpers"]
+
+
+def test_data_state_sees_files_come_and_grow(tmp_path):
+    missing = data_state(tmp_path / "not-there-yet")
+    assert data_state(tmp_path) == missing
+    file = tmp_path / "set" / "slice.tif"
+    file.parent.mkdir()
+    file.write_bytes(b"half")
+    half = data_state(tmp_path)
+    file.write_bytes(b"half and half")
+    assert len({missing, half, data_state(tmp_path)}) == 3
+
+
+def test_unchanged_state_keeps_the_cache_and_a_changed_one_drops_it(tmp_path):
+    state = {"profile": "quick", "helpers": "abc"}
+    assert forget_if_changed(tmp_path, state) == ["profile", "helpers"]
+    kept = [
+        tmp_path / ".jupyter_cache" / "global.db",
+        tmp_path / ".doctrees" / "environment.pickle",
+    ]
+    other = tmp_path / "notebooks" / "01.ipynb"
+    for file in [*kept, other]:
+        file.parent.mkdir()
+        file.write_text("executed")
+
+    assert forget_if_changed(tmp_path, state) == []
+    assert all(file.exists() for file in kept)
+
+    assert forget_if_changed(tmp_path, {**state, "helpers": "def"}) == ["helpers"]
+    assert not any(file.exists() for file in kept)
+    assert other.exists()
+    assert json.loads((tmp_path / STATE).read_text())["helpers"] == "def"
+
+
+def test_launch_buttons_need_a_repository(tmp_path):
+    plain = book_config(ROOT, tmp_path, {})
+    assert "launch_buttons" not in plain
+    assert plain["execute"]["cache"] == str(tmp_path / ".jupyter_cache")
+
+    url = "https://github.com/someone/hela"
+    told = book_config(ROOT, tmp_path, {"HELA_REPOSITORY_URL": url + "/"})
+    assert told["repository"] == {"url": url, "branch": "notebooks"}
+    assert "colab_url" in told["launch_buttons"]

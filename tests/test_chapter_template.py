@@ -1,0 +1,40 @@
+"""The chapter template of CONTRIBUTING.md is what it says: it builds as it stands."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_template_builds_without_a_warning(tmp_path):
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    template = re.search(r"<!-- template -->\n````markdown\n(.*?)\n````\n", guide, re.DOTALL)[1]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01_topic.md").write_text(template + "\n", encoding="utf-8")
+    (tmp_path / "book").mkdir()
+    for name in ("_config.yml", "book/references.bib", "book/references.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/references\nchapters: [{file: notebooks/01_topic}]\n"
+    )
+
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    build = subprocess.run(
+        [jupyter_book, "build", tmp_path, "-W", "-n", "--keep-going"],
+        capture_output=True,
+        text=True,
+    )
+    assert build.returncode == 0, build.stdout + build.stderr
+
+    html = (tmp_path / "_build" / "html" / "notebooks" / "01_topic.html").read_text("utf-8")
+    page = BeautifulSoup(html, "html.parser")
+    assert page.select_one("figure img")["alt"].startswith("What is to be seen")
+    assert "What the figure shows." in page.select_one("figcaption").text
+    assert page.select_one("div.exercise .cell")
+    solution = page.select_one("div.solution.dropdown")
+    assert solution.select_one(".cell_output").text.strip() == "2"

@@ -1,0 +1,147 @@
+"""The built pages in a browser: nothing missing, nothing broken, nothing wider than the screen.
+
+They are those of the smoke book (``make test-site``), or of the folder named in ``HELA_SITE``.
+"""
+
+import functools
+import os
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from browser import open_browser, watch
+from bs4 import BeautifulSoup
+
+pytestmark = pytest.mark.site
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
+WIDTHS_PX = (390, 1280)
+# The one thing still taken from elsewhere: formulas.
+ALLOWED_REMOTE = ("https://cdn.jsdelivr.net/npm/mathjax@",)
+
+
+def pages() -> list[str]:
+    """Every page of the table of contents, and the search page."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    return [f"{name}.html" for name in (toc["root"], *chapters, "search")]
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A file server that keeps its log to itself."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    if not SITE.is_dir():
+        pytest.fail(f"no built pages in {SITE}; run make test-site, which builds them first.")
+    handler = functools.partial(QuietHandler, directory=str(SITE))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(params=WIDTHS_PX, ids="{}px".format)
+def visit(request, browser, address):
+    """Open a page at one width; return it and what it complained about."""
+    context = browser.new_context(viewport={"width": request.param, "height": 900})
+    # Other origins get an empty answer: the pages must work where there is no network.
+    context.route(
+        lambda url: not url.startswith(address), lambda route: route.fulfill(status=200, body="")
+    )
+
+    def open_page(name):
+        page = context.new_page()
+        log = watch(page)
+        page.on(
+            "response",
+            lambda response: (
+                response.status >= 400 and log.errors.append(f"{response.status}: {response.url}")
+            ),
+        )
+        response = page.goto(f"{address}/{name}", wait_until="load")
+        assert response.status == 200
+        # Pictures marked as lazy load only when they come into view.
+        page.evaluate("for (const image of document.images) image.loading = 'eager'")
+        page.evaluate(
+            "for (const hidden of document.querySelectorAll('details')) hidden.open = true"
+        )
+        page.wait_for_load_state("networkidle")
+        log.remote = [url for url in log.remote if not url.startswith(address)]
+        return page, log
+
+    yield open_page
+    context.close()
+
+
+@pytest.mark.parametrize("name", pages())
+def test_page(visit, name):
+    page, log = visit(name)
+
+    assert log.errors == []
+    assert [url for url in log.remote if not url.startswith(ALLOWED_REMOTE)] == []
+    assert page.title().strip()
+    assert page.locator("h1").count() >= 1
+
+    images = page.evaluate(
+        "[...document.images].map(i => ({src: i.src, alt: i.alt, loaded: i.naturalWidth > 0}))"
+    )
+    assert [image["src"][:200] for image in images if not image["loaded"]] == []
+    assert [image["src"][:200] for image in images if not image["alt"].strip()] == []
+
+    wide = page.evaluate(
+        """[document.documentElement.clientWidth, document.documentElement.scrollWidth]"""
+    )
+    assert wide[1] <= wide[0], "the page is wider than the screen"
+
+    outputs = page.locator(".cell_output").all_inner_texts()
+    assert [text for text in outputs if "Traceback (most recent call last)" in text] == []
+
+
+def test_address_of_the_site_leads_to_the_start_page(browser, address):
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_url("**/book/index.html")
+    assert page.title().strip()
+    page.close()
+
+
+def test_every_link_inside_the_site_has_a_target(address):
+    soups = {
+        name: BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+        for name in pages()
+    }
+    ids = {
+        (SITE / name).resolve(): {tag["id"] for tag in soup.find_all(id=True)}
+        for name, soup in soups.items()
+    }
+    checked, missing = 0, []
+    for name, soup in soups.items():
+        for tag in soup.find_all("a", href=True):
+            parts = urlsplit(tag["href"])
+            if parts.scheme or parts.netloc:
+                continue
+            target = (SITE / name).parent / unquote(parts.path) if parts.path else SITE / name
+            anchor = unquote(parts.fragment)
+            found = target.is_file()
+            if found and anchor:
+                found = anchor in ids.get(target.resolve(), ())
+            checked += 1
+            if not found:
+                missing.append(f"{name}: {tag['href']}")
+    assert checked
+    assert missing == []

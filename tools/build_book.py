@@ -1,0 +1,148 @@
+"""Execute the chapters and build the site: ``make book``.
+
+Jupyter Book executes a chapter again when its code changes, and never otherwise. What else a
+result depends on (the helpers, the pins, the profile, the data) is compared here with what the last
+build had; when any of it changed, the execution cache is dropped and every page is read again.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = "executed-with.json"
+
+
+def digest_files(root: Path, paths: list[Path]) -> str:
+    """Hash names, relative to ``root``, and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def code_state(root: Path) -> dict[str, str]:
+    """Return the state of the code that chapters run: helpers, pins and Python."""
+    helpers = [p for p in (root / "helpers").rglob("*") if "__pycache__" not in p.parts]
+    return {
+        "helpers": digest_files(root, [p for p in helpers if p.is_file()]),
+        "pins": digest_files(root, [root / "requirements.txt"]),
+        "python": platform.python_version(),
+    }
+
+
+def data_state(folder: Path) -> str:
+    """Hash the names and sizes in the data folder; reading a gigabyte each time would be slow."""
+    listing = sorted(
+        f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}"
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+
+def forget_if_changed(build: Path, state: dict[str, str]) -> list[str]:
+    """Drop what the last build executed and read, unless it was made with the same ``state``.
+
+    Parameters
+    ----------
+    build : Path
+        The ``_build`` folder of one book.
+    state : dict of str to str
+        What the results depend on, by name.
+
+    Returns
+    -------
+    list of str
+        The names that differ, all of them if nothing is known about the last build.
+    """
+    record = build / STATE
+    before = json.loads(record.read_text()) if record.exists() else {}
+    changed = [name for name in {**state, **before} if state.get(name) != before.get(name)]
+    if changed:
+        # The pages too: Sphinx looks at their text only and would keep the old outputs.
+        for folder in (".jupyter_cache", ".doctrees", "html", "jupyter_execute"):
+            shutil.rmtree(build / folder, ignore_errors=True)
+        build.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(state, indent=1))
+    return changed
+
+
+def book_config(root: Path, build: Path, environment: dict[str, str]) -> dict:
+    """Return ``_config.yml`` with the cache folder and, where there is one, the repository.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``_config.yml``.
+    build : Path
+        The ``_build`` folder of this book.
+    environment : mapping of str to str
+        ``HELA_REPOSITORY_URL`` adds the launch buttons, which open the ``.ipynb`` files of the
+        branch ``HELA_REPOSITORY_BRANCH`` (default ``notebooks``).
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"]["cache"] = str(build / ".jupyter_cache")
+    url = environment.get("HELA_REPOSITORY_URL")
+    if url:
+        branch = environment.get("HELA_REPOSITORY_BRANCH") or "notebooks"
+        config["repository"] = {"url": url.rstrip("/"), "branch": branch}
+        config["launch_buttons"] = {
+            "notebook_interface": "jupyterlab",
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+        }
+    return config
+
+
+def main() -> None:
+    """Build the book into ``OUTPUT/_build/html``."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT, help="default: the repository")
+    build = parser.parse_args().output.resolve() / "_build"
+
+    # A page has no kernel: explorers are drawn as plain HTML. Set before helpers reads settings.
+    os.environ["HELA_STATIC"] = "1"
+    from helpers import settings, stack
+
+    chosen = settings.current()
+
+    def data() -> dict[str, str]:
+        return {"source": stack.resolve_source(chosen.source), "files": data_state(chosen.data_dir)}
+
+    state = {"profile": chosen.profile, **code_state(ROOT), **data()}
+    # What "auto" stands for is settled once, so that no two chapters differ.
+    os.environ["HELA_SOURCE"] = state["source"]
+    changed = forget_if_changed(build, state)
+    print(f"Profile {chosen.profile}, source {state['source']}.", end=" ")
+    print(f"Executing all chapters; new or changed: {', '.join(changed)}." if changed else "")
+
+    config_file = build / "_config.yml"
+    config_file.write_text(yaml.safe_dump(book_config(ROOT, build, os.environ), sort_keys=False))
+    if os.environ.get("HELA_REPOSITORY_URL"):
+        # The theme links a chapter's .ipynb, not its .md, when it lies beside it.
+        from convert_notebooks import convert
+
+        convert(ROOT / "notebooks")
+    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [jupyter_book, "build", str(ROOT), "-W", "-n", "--keep-going"]
+    command += ["--config", str(config_file), "--path-output", str(build.parent)]
+    status = subprocess.run(command).returncode
+    # Files that the chapters themselves downloaded are no reason to execute them again.
+    (build / STATE).write_text(json.dumps({**state, **data()}, indent=1))
+    if status == 0:
+        print(f"The book: {build / 'html' / 'index.html'}")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
