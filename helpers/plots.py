@@ -14,7 +14,6 @@ from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from helpers.labels import colourise
 
 Colour = tuple[int, int, int]
-
 STYLE = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 110,
@@ -24,7 +23,8 @@ STYLE = {
     "legend.frameon": False,
 }
 NOTE_SIZE_PT = 9
-PANELS_A_ROW = 4
+# Height a figure gains with each, so that its panels keep their size.
+NOTE_LINE_IN, LEGEND_IN = 0.17, 0.3
 
 # Okabe and Ito's colours, which stay apart in all common kinds of colour blindness, in an order
 # in which the first ones stand out most on grey.
@@ -52,9 +52,10 @@ def show_row(
     *,
     kind: str | Sequence[str] = "image",
     pixel_size_nm: float | None = None,
+    columns: int | None = None,
     width_in: float = 7.5,
 ) -> Figure:
-    """Show images side by side; from the fifth on, in further rows.
+    """Show images side by side, or in a grid.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def show_row(
         Label maps (uint8, 1 to 4) are painted in the paper's colours.
     pixel_size_nm : float, optional
         Size of a pixel of the first image, which then gets a scale bar in µm.
+    columns : int, optional
+        Images in a row; by default all of up to three, else two of four and three of more.
     width_in : float
         Width of the figure in inches.
 
@@ -86,7 +89,7 @@ def show_row(
         )
     if not set(kinds) <= {"image", "labels"}:
         raise ValueError(f"kind is {kind!r}; allowed are 'image' and 'labels'.")
-    columns = min(len(images), PANELS_A_ROW)
+    columns = min(len(images), columns or (2 if len(images) == 4 else 3))
     rows = math.ceil(len(images) / columns)
     height, width = images[0].shape[:2]
     panel_in = width_in / columns
@@ -113,8 +116,7 @@ def outline(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
     ----------
     image : (y, x) array of uint8
     masks : mapping of str to (y, x) array of bool
-        Names and masks; they take `OUTLINE_COLOURS` in order, and `legend` the same mapping's
-        names: ``legend(figure, dict(zip(masks, OUTLINE_COLOURS)))``.
+        Take `OUTLINE_COLOURS` in order: ``legend(figure, dict(zip(masks, OUTLINE_COLOURS)))``.
 
     Returns
     -------
@@ -123,7 +125,7 @@ def outline(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a mask has another shape than the image, or there are more masks than colours.
+        If the shapes differ, or there are more masks than colours.
     """
     if len(masks) > len(OUTLINE_COLOURS):
         raise ValueError(
@@ -131,12 +133,12 @@ def outline(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
             "draw them on more than one image."
         )
     rgb = _to_rgb(image)
-    # About 1.5 points wide when the slice fills a column of text.
-    line_px = max(1, round(max(image.shape) / 250))
+    # Wide enough to be seen when the slice is one of three panels in a column of text.
+    reach_px = max(1, round(max(image.shape) / 360))
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1,) * 2)
     for (name, mask), colour in zip(masks.items(), OUTLINE_COLOURS, strict=False):
-        mask = _checked(mask, image, name)
-        found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(rgb, found[0], -1, colour, line_px)
+        mask = _checked(mask, image, name).astype(np.uint8)
+        rgb[cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, disk) > 0] = colour
     return rgb
 
 
@@ -203,7 +205,7 @@ def compare(image: np.ndarray, result: np.ndarray, truth: np.ndarray) -> np.ndar
     }
     rgb = _to_rgb(image)
     for name, colour in COMPARE_COLOURS.items():
-        rgb = _tint(rgb, where[name], np.array(colour, dtype=np.uint8), COMPARE_ALPHA[name])
+        rgb = _tint(rgb, where[name], np.array(colour), COMPARE_ALPHA[name])
     return rgb
 
 
@@ -224,6 +226,7 @@ def legend(figure: Figure, colours: Mapping[str, Colour]) -> Figure:
         Patch(facecolor=np.array(colour) / 255, edgecolor="0.3", linewidth=0.5, label=name)
         for name, colour in colours.items()
     ]
+    figure.set_figheight(figure.get_figheight() + LEGEND_IN)
     with plt.rc_context(STYLE):
         figure.legend(handles=patches, loc="outside upper center", ncols=len(patches))
     return figure
@@ -246,6 +249,8 @@ def source_note(figure: Figure, text: str) -> Figure:
     # The layout leaves room for this label, which it would not for free text.
     letters = int(figure.get_figwidth() * 72 / (0.55 * NOTE_SIZE_PT))
     lines = textwrap.fill(text, width=letters)
+    new_lines = len(lines.splitlines()) - len(figure.get_supxlabel().splitlines())
+    figure.set_figheight(figure.get_figheight() + NOTE_LINE_IN * new_lines)
     figure.supxlabel(lines, x=0.01, ha="left", fontsize=NOTE_SIZE_PT, color="0.35")
     return figure
 
