@@ -12,16 +12,13 @@ algorithm", and Karabag et al. (2019), doi 10.3390/jimaging5090075.
 
 from helpers.traditional.background import segment_background
 from helpers.traditional.constants import Constants
+from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
 from helpers.traditional.nucleus import (
     close_nucleus,
-    detect_edges,
     grow_boundary,
-    grow_edges,
     measure_envelope,
     segment_nucleus,
     select_nucleus,
-    smooth,
-    superpixels,
 )
 from helpers.traditional.whole_slice import segment_slice
 

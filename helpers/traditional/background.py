@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from helpers.traditional.constants import Constants
+from helpers.traditional.edges import detect_edges, smooth, superpixels
 from helpers.traditional.masks import as_bytes, check_image, check_mask, disk, distance_to, fill
-from helpers.traditional.nucleus import detect_edges, smooth, superpixels
 
 
 def segment_background(
@@ -96,7 +96,7 @@ def _bright_superpixels(smoothed, nucleus, constants: Constants) -> np.ndarray:
 
 
 def _close(mask: np.ndarray, radius_px: float) -> np.ndarray:
-    """Closing with a disk, through distances: a kernel of 79 x 79 would take seconds."""
+    """Close with a disk, through distances: a kernel of 79 x 79 would take seconds."""
     margin = int(np.ceil(radius_px)) + 1
     wide = np.pad(mask, margin, mode="edge")
     closed = distance_to(~(distance_to(wide) <= radius_px)) > radius_px
@@ -104,7 +104,7 @@ def _close(mask: np.ndarray, radius_px: float) -> np.ndarray:
 
 
 def _close_square(mask: np.ndarray, size: int) -> np.ndarray:
-    """Closing with a square; an even one has no middle, so erosion mirrors dilation."""
+    """Close with a square; an even one has no middle, so erosion mirrors dilation."""
     square, before, after = np.ones((size, size), np.uint8), (size - 1) // 2, size // 2
     wide = as_bytes(np.pad(mask, size, mode="edge"))
     wide = cv2.dilate(wide, square, anchor=(before, before))

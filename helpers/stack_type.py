@@ -1,0 +1,195 @@
+"""What a stack is: slices of one cell with their ground truth, read one at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from helpers import settings as settings_module
+from helpers.settings import Settings
+
+Reader = Callable[[int], np.ndarray | None]
+
+
+def _nothing(_number: int) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices of one cell, read one at a time when they are asked for.
+
+    Attributes
+    ----------
+    name : str
+        What the stack shows.
+    source : str
+        ``phantom``, ``sample``, ``full`` or ``own``.
+    slice_numbers : tuple of int
+        From 1; those of the paper's cell are the paper's. The sample has gaps.
+    shape : (int, int)
+        Size of a slice, (y, x), in pixels.
+    voxel_nm : (float, float, float)
+        Slice distance and pixel size, (z, y, x), in nanometres.
+    licence, citation : str
+    native_shapes : dict of int to (int, int)
+        Pixels (y, x) that the source has of a slice, where that differs from `shape`.
+    """
+
+    name: str
+    source: str
+    slice_numbers: tuple[int, ...]
+    shape: tuple[int, int]
+    voxel_nm: tuple[float, float, float]
+    licence: str
+    citation: str
+    _image: Reader = field(repr=False)
+    _labels: Reader = field(default=_nothing, repr=False)
+    _nuclei: Reader = field(default=_nothing, repr=False)
+    native_shapes: dict[int, tuple[int, int]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return len(self.slice_numbers)
+
+    @property
+    def pixel_size_nm(self) -> float:
+        """Side of a pixel in nanometres."""
+        return self.voxel_nm[1]
+
+    def image(self, number: int) -> np.ndarray:
+        """Read a slice.
+
+        Parameters
+        ----------
+        number : int
+            One of `slice_numbers`.
+
+        Returns
+        -------
+        (y, x) array of uint8
+
+        Raises
+        ------
+        ValueError
+            If the stack does not have that slice, or it is not what the others are.
+        helpers.data.DataError
+            If a file is needed that cannot be had.
+        """
+        image = np.asarray(self._image(self._check(number)))
+        if image.dtype != np.uint8 or image.shape != self.shape:
+            raise ValueError(
+                f"slice {number} of {self.name} is {image.dtype} {image.shape}; "
+                f"expected uint8 {self.shape}."
+            )
+        return image
+
+    def labels(self, number: int) -> np.ndarray | None:
+        """Read the ground truth of a slice: four classes, of which one nucleus.
+
+        Parameters
+        ----------
+        number : int
+            One of `slice_numbers`.
+
+        Returns
+        -------
+        (y, x) array of uint8, or None
+            Numbers of `helpers.labels.Label`; None where the stack has no ground truth.
+
+        Raises
+        ------
+        ValueError, helpers.data.DataError
+            As `image`.
+        """
+        return self._labels(self._check(number))
+
+    def nuclei(self, number: int) -> np.ndarray | None:
+        """Read the ground truth that also labels the neighbouring cells' nuclei.
+
+        Parameters
+        ----------
+        number : int
+            One of `slice_numbers`.
+
+        Returns
+        -------
+        (y, x) array of uint8, or None
+            As `labels`.
+
+        Raises
+        ------
+        ValueError, helpers.data.DataError
+            As `image`.
+        """
+        return self._nuclei(self._check(number))
+
+    def nearest(self, number: int) -> int:
+        """Return the slice number of the stack that is nearest to a wanted one.
+
+        Parameters
+        ----------
+        number : int
+
+        Returns
+        -------
+        int
+        """
+        return min(self.slice_numbers, key=lambda have: (abs(have - number), have))
+
+    def table(self) -> pd.DataFrame:
+        """List the slices.
+
+        Returns
+        -------
+        DataFrame
+            A row a slice: number, height above the first slice of the cell in micrometres,
+            native size in pixels (x, y), and the longer side of a native pixel in nanometres.
+        """
+        rows = []
+        for number in self.slice_numbers:
+            height, width = self.native_shapes.get(number, self.shape)
+            rows.append(
+                {
+                    "slice": number,
+                    "z (µm)": (number - 1) * self.voxel_nm[0] / 1000,
+                    "native size (px)": f"{width} x {height}",
+                    "native pixel (nm)": round(
+                        max(
+                            self.voxel_nm[1] * self.shape[0] / height,
+                            self.voxel_nm[2] * self.shape[1] / width,
+                        ),
+                        1,
+                    ),
+                }
+            )
+        return pd.DataFrame(rows).set_index("slice")
+
+    def note(self, settings: Settings | None = None) -> str:
+        """Say where pictures and numbers come from, for captions and tables.
+
+        Parameters
+        ----------
+        settings : Settings, optional
+            By default those of the environment.
+
+        Returns
+        -------
+        str
+            Source, stack and profile.
+        """
+        profile = (settings or settings_module.current()).profile
+        trial = " (a trial run: not a result)" if profile == "smoke" else ""
+        return f"Source: {self.source}, {self.name}. Profile: {profile}{trial}."
+
+    def _check(self, number: int) -> int:
+        if number not in self.slice_numbers:
+            numbers = self.slice_numbers
+            some = (
+                f"{numbers[0]} to {numbers[-1]}"
+                if numbers == tuple(range(numbers[0], numbers[-1] + 1))
+                else ", ".join(map(str, numbers))
+            )
+            raise ValueError(f"{self.name} has no slice {number}; it has {some}.")
+        return int(number)
