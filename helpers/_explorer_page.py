@@ -29,7 +29,7 @@ font:inherit;color:inherit;background:transparent;border:1px solid currentColor;
 .hela-control option{color:CanvasText;background:Canvas}
 .hela-control :focus-visible{outline:2px solid var(--pst-color-primary,#0072b2);outline-offset:2px}
 .hela-value{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-.hela-readout{margin:.5rem 0 0;font-size:.9375rem;font-weight:600;min-height:1.4em;
+.hela-readout{margin:.625rem 0 0;font-size:.9375rem;font-weight:600;min-height:1.4em;
 font-variant-numeric:tabular-nums}
 figure.hela-explorer figcaption{margin:.5rem 0 0!important;padding:0!important;width:auto;
 font:inherit;font-size:.9375rem;color:inherit;text-align:left}

@@ -26,8 +26,7 @@ NOTE_SIZE_PT = 9
 # Height a figure gains with each, so that its panels keep their size.
 NOTE_LINE_IN, LEGEND_IN = 0.17, 0.3
 
-# Okabe and Ito's colours, which stay apart in all common kinds of colour blindness, in an order
-# in which the first ones stand out most on grey.
+# Okabe and Ito's colours, safe in colour blindness; those that stand out most on grey first.
 OUTLINE_COLOURS: tuple[Colour, ...] = (
     (230, 159, 0),
     (86, 180, 233),
@@ -223,8 +222,7 @@ def legend(figure: Figure, colours: Mapping[str, Colour]) -> Figure:
         The same figure.
     """
     patches = [
-        Patch(facecolor=np.array(colour) / 255, edgecolor="0.3", linewidth=0.5, label=name)
-        for name, colour in colours.items()
+        Patch(facecolor=np.array(colour) / 255, label=name) for name, colour in colours.items()
     ]
     figure.set_figheight(figure.get_figheight() + LEGEND_IN)
     with plt.rc_context(STYLE):
@@ -256,8 +254,7 @@ def source_note(figure: Figure, text: str) -> Figure:
 
 
 def _subplots(rows: int, columns: int, size_in: tuple[float, float]):
-    # Made through pyplot, so that a notebook knows how to display it, and closed at once, so that
-    # the notebook shows it once and a long run does not collect open figures.
+    # Made through pyplot, so that a notebook can display it; closed, so that it does so only once.
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(rows, columns, figsize=size_in, squeeze=False)
     plt.close(figure)
