@@ -221,9 +221,7 @@ def legend(figure: Figure, colours: Mapping[str, Colour]) -> Figure:
     matplotlib.figure.Figure
         The same figure.
     """
-    patches = [
-        Patch(facecolor=np.array(colour) / 255, label=name) for name, colour in colours.items()
-    ]
+    patches = [Patch(color=np.array(rgb) / 255, label=name) for name, rgb in colours.items()]
     figure.set_figheight(figure.get_figheight() + LEGEND_IN)
     with plt.rc_context(STYLE):
         figure.legend(handles=patches, loc="outside upper center", ncols=len(patches))
@@ -295,5 +293,6 @@ def _checked(mask: np.ndarray, image: np.ndarray, name: str) -> np.ndarray:
 
 
 def _tint(rgb: np.ndarray, where: np.ndarray, colours: np.ndarray, alpha: float) -> np.ndarray:
-    mixed = np.rint((1 - alpha) * rgb + alpha * colours).astype(np.uint8)
-    return np.where(where[..., None], mixed, rgb)
+    colours = np.broadcast_to(colours, rgb.shape).astype(np.uint8)
+    mixed = cv2.addWeighted(rgb, 1 - alpha, colours, alpha, 0)
+    return cv2.copyTo(mixed, where.astype(np.uint8), rgb)
