@@ -6,6 +6,7 @@ NOTEBOOKS := _build/notebooks
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks bench serve clean pins
 
 help: ## show this list
