@@ -17,6 +17,7 @@ from helpers.traditional.nucleus import (
     close_nucleus,
     grow_boundary,
     measure_envelope,
+    ring_medians,
     segment_nucleus,
     select_nucleus,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "grow_boundary",
     "grow_edges",
     "measure_envelope",
+    "ring_medians",
     "segment_background",
     "segment_nucleus",
     "segment_slice",

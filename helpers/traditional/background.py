@@ -57,17 +57,20 @@ def segment_background(
     background = _bright_superpixels(smoothed, nucleus, constants)
     if not background.any():
         return background
-    background = _open(_close(background, constants.background_close_px), constants)
-    if not background.any():
-        return background
+    # The wide disks work at half the resolution, where distances cost a quarter.
+    coarse = _resize(background, tuple(-(-side // 2) for side in background.shape))
+    coarse = _close(coarse, constants.background_close_px / 2)
+    coarse = _open(coarse, constants.background_open_px / 2)
+    if not coarse.any():
+        return np.zeros(image.shape, bool)
+    near = _resize(distance_to(coarse) <= constants.background_reach_px / 2, image.shape)
+    background = _resize(coarse, image.shape)
 
     resin = float(cv2.mean(smoothed, as_bytes(background))[0])
-    near = distance_to(background) <= constants.background_reach_px
-    background |= near & (smoothed > resin - constants.background_level)
+    bright = smoothed > resin - constants.background_level
+    background |= near & bright
     if narrow_gaps:
-        background |= _larger_than(
-            constants.gap_min_area_px, smoothed > resin - constants.gap_level
-        )
+        background |= _larger_than(constants.gap_min_area_px, bright)
     closed = _close_square(background, max(1, round(constants.background_final_close_px)))
     return cv2.dilate(as_bytes(closed), disk(constants.background_final_dilate_px)).view(bool)
 
@@ -112,9 +115,8 @@ def _close_square(mask: np.ndarray, size: int) -> np.ndarray:
     return wide[size:-size, size:-size].view(bool)
 
 
-def _open(mask: np.ndarray, constants: Constants) -> np.ndarray:
-    radius = constants.background_open_px
-    return distance_to(distance_to(~mask) > radius) <= radius
+def _open(mask: np.ndarray, radius_px: float) -> np.ndarray:
+    return distance_to(distance_to(~mask) > radius_px) <= radius_px
 
 
 def _larger_than(area_px: float, mask: np.ndarray) -> np.ndarray:
@@ -123,3 +125,9 @@ def _larger_than(area_px: float, mask: np.ndarray) -> np.ndarray:
     large = np.bincount(regions.ravel()) >= area_px
     large[0] = False
     return large[regions]
+
+
+def _resize(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Bring a mask to another size; its boundary lies where half a pixel is covered."""
+    how = cv2.INTER_AREA if shape[0] < mask.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(as_bytes(mask) * np.uint8(255), shape[::-1], interpolation=how) > 127

@@ -18,8 +18,8 @@ class Constants:
     -----
     The values are those of the published code that goes with Karabag et al. (2020),
     doi 10.1371/journal.pone.0230605.
-    Three were added here: `gap_min_area_px` (see `segment_background`), `gap_level`, which is
-    its threshold, and `envelope_thickness_px`, measured on the published ground truth.
+    Two were added here: `gap_min_area_px` (see `segment_background`) and
+    `envelope_thickness_px`, measured on the published ground truth.
     """
 
     # Smoothing: a 7 x 7 Gaussian.
@@ -58,7 +58,6 @@ class Constants:
     background_final_close_px: float = 4
     background_final_dilate_px: float = 2
     gap_min_area_px: float = 1_000
-    gap_level: float = 5.0
 
     @classmethod
     @cache

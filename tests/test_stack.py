@@ -1,0 +1,164 @@
+"""Stacks from every source, with and without a network."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers import data, full_stack, sample, stack
+from helpers.labels import Label
+from helpers.settings import Settings
+
+
+@pytest.fixture
+def real(data_dir) -> Settings:
+    return Settings(profile="quick", source="auto", data_dir=data_dir, data_url=None)
+
+
+def copy_slices(real: Settings, folder, numbers) -> None:
+    """Put the files of some sample slices into another data folder."""
+    for number in numbers:
+        for name in (
+            sample.SLICES[number].figure,
+            stack._GROUND_TRUTH.format(number),
+            stack._SEVERAL_NUCLEI.format(number),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(real.data_dir / name, folder / name)
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Cut the network off."""
+
+    def refuse(*_args, **_kwargs):
+        raise data.DataError("a file", "there is no network", "Connect.")
+
+    monkeypatch.setattr(data, "is_reachable", lambda *_args, **_kwargs: False)
+    monkeypatch.setattr(data, "_download", refuse)
+
+
+@pytest.mark.usefixtures("offline")
+def test_auto_falls_back_to_the_phantom(settings):
+    assert stack.resolve_source(settings=settings) == "phantom"
+    cell = stack.load_stack(settings=settings)
+    assert cell.source == "phantom"
+    assert "not data" in cell.note(settings)
+    assert "trial run" in cell.note(settings)
+
+
+def test_auto_takes_the_sample_where_it_can_be_downloaded(settings, monkeypatch):
+    monkeypatch.setattr(data, "is_reachable", lambda *_args, **_kwargs: True)
+    assert stack.resolve_source(settings=settings) == "sample"
+
+
+def test_auto_takes_the_full_stack_where_it_is(settings, monkeypatch):
+    monkeypatch.setattr(full_stack, "is_full_cached", lambda **_kwargs: True)
+    assert stack.resolve_source(settings=settings) == "full"
+
+
+def test_the_environment_names_the_source_of_auto(settings):
+    assert stack.resolve_source(settings=replace(settings, source="full")) == "full"
+    assert stack.resolve_source("phantom", settings=replace(settings, source="full")) == "phantom"
+
+
+def test_unknown_sources_are_refused(settings):
+    with pytest.raises(ValueError, match="auto, phantom, sample, full"):
+        stack.load_stack("real", settings=settings)
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_sample_without_files_or_network_says_so(settings):
+    with pytest.raises(data.DataError, match="none of its slices"):
+        stack.load_stack("sample", settings=settings)
+
+
+@pytest.mark.usefixtures("offline")
+def test_slices_without_files_are_left_out_with_a_warning(real, settings):
+    copy_slices(real, settings.data_dir, [71, 170])
+    with pytest.warns(UserWarning, match=r"Slices 48, 82, .*260 of the sample are left out"):
+        cell = stack.load_stack("sample", settings=settings)
+    assert cell.slice_numbers == (71, 170)
+    with pytest.raises(ValueError, match="has no slice 82; it has 71, 170"):
+        cell.image(82)
+
+
+def test_the_sample_comes_from_a_mirror(real, mirror, server):
+    names = (sample.SLICES[71].figure, stack._GROUND_TRUTH, stack._SEVERAL_NUCLEI)
+    for name in (name.format(71) for name in names):
+        server.files[name] = (real.data_dir / name).read_bytes()
+    with pytest.warns(UserWarning, match="left out"):
+        cell = stack.load_stack("sample", settings=mirror)
+    assert cell.slice_numbers == (71,)
+    assert cell.image(71).shape == (2000, 2000)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_real_slice_lies_on_its_ground_truth(real, settings):
+    copy_slices(real, settings.data_dir, [71, 170])
+    with pytest.warns(UserWarning, match="left out"):
+        cell = stack.load_stack("sample", settings=settings)
+    for number in (71, 170):
+        image, truth = cell.image(number), cell.labels(number)
+        assert (image.dtype, image.shape) == (np.uint8, (2000, 2000))
+        means = {label: image[truth == label].mean() for label in Label}
+        # The envelope is the darkest class only where slice and line coincide.
+        assert means[Label.NUCLEAR_ENVELOPE] < min(
+            means[Label.NUCLEUS], means[Label.CELL], means[Label.BACKGROUND]
+        )
+        assert means[Label.BACKGROUND] > 185
+        several = cell.nuclei(number) == Label.NUCLEUS
+        assert np.count_nonzero(several) >= np.count_nonzero(truth == Label.NUCLEUS)
+    table = cell.table()
+    assert table.loc[170, "native size (px)"] == "2333 x 1750"
+    assert table.loc[71, "native pixel (nm)"] == pytest.approx(27.2, abs=0.1)
+
+
+@pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
+def test_published_overlays_lie_on_the_ground_truth(data_dir, real, number):
+    overlay = sample.read_overlay(data_dir / sample.panel_figure(number), "a")
+    truth = stack._read_labels(stack._GROUND_TRUTH, real)(number) == Label.NUCLEUS
+    # 0.985 without the two pixels that the frame hides.
+    agreement = np.count_nonzero(overlay & truth) / np.count_nonzero(overlay | truth)
+    assert agreement > 0.99
+
+
+def test_overlays_have_four_panels(tmp_path):
+    with pytest.raises(ValueError, match="a, b, c, d"):
+        sample.read_overlay(tmp_path / "figure.png", "e")
+    with pytest.raises(ValueError, match="cannot be read"):
+        sample.read_overlay(tmp_path / "figure.png", "a")
+
+
+def test_the_phantom_is_a_stack_like_the_others(settings):
+    cell = stack.load_stack("phantom", settings=settings)
+    number = cell.nearest(24)
+    assert cell.image(number).shape == cell.labels(number).shape == cell.shape
+    assert cell.nuclei(number).dtype == np.uint8
+    assert len(cell.table()) == len(cell)
+    with pytest.raises(ValueError, match=r"no slice 0; it has 1 to 48"):
+        cell.labels(0)
+
+
+def test_the_full_stack_reads_single_slices(settings, monkeypatch):
+    asked = []
+
+    def read(number, **_kwargs):
+        asked.append(number)
+        return np.full((2000, 2000), number % 256, np.uint8)
+
+    monkeypatch.setattr(full_stack, "fetch_full", lambda **_kwargs: settings.data_dir)
+    monkeypatch.setattr(full_stack, "read_slice", read)
+    cell = stack.load_stack("full", settings=settings)
+    assert (len(cell), cell.voxel_nm) == (300, (50.0, 10.0, 10.0))
+    assert cell.image(7)[0, 0] == 7
+    assert asked == [7]
+
+
+def test_a_slice_unlike_the_others_is_reported(settings, monkeypatch):
+    monkeypatch.setattr(full_stack, "fetch_full", lambda **_kwargs: settings.data_dir)
+    monkeypatch.setattr(full_stack, "read_slice", lambda *_a, **_k: np.zeros((5, 5), np.uint8))
+    cell = stack.load_stack("full", settings=settings)
+    with pytest.raises(ValueError, match=r"slice 9 .* is uint8 \(5, 5\)"):
+        cell.image(9)
