@@ -10,6 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from helpers import data
+from helpers.settings import Settings
+
 SHAPE = (2000, 2000)
 """Size of a slice of the paper's cell, (y, x)."""
 
@@ -119,6 +122,31 @@ def read_slice(path: Path, sample: SampleSlice) -> np.ndarray:
             f"{sample.native_shape}; delete the file and fetch it again."
         )
     return cv2.resize(red, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def authors_result(number: int, *, settings: Settings | None = None) -> np.ndarray | None:
+    """Nucleus that the authors' image-processing code found, recovered from their figure.
+
+    Parameters
+    ----------
+    number : int
+        Slice number.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    (2000, 2000) array of bool, or None
+        None where no published figure shows that slice's result.
+
+    Raises
+    ------
+    helpers.data.DataError
+        If the figure cannot be had.
+    """
+    if panel_figure(number) not in data.names():
+        return None
+    return read_overlay(data.fetch(panel_figure(number), settings=settings), "b")
 
 
 def read_overlay(path: Path, panel: str) -> np.ndarray:

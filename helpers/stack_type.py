@@ -125,6 +125,28 @@ class Stack:
         """
         return self._nuclei(self._check(number))
 
+    @property
+    def example(self) -> int:
+        """Number of the slice that chapters show: 170 of the paper's cell, else the middle one."""
+        if self.source in ("sample", "full"):
+            return self.nearest(170)
+        return self.slice_numbers[len(self) // 2]
+
+    def some(self, count: int) -> tuple[int, ...]:
+        """Choose slices evenly from first to last.
+
+        Parameters
+        ----------
+        count : int
+            How many, at least 1; all where the stack has no more.
+
+        Returns
+        -------
+        tuple of int
+        """
+        places = np.linspace(0, len(self) - 1, min(count, len(self)))
+        return tuple(self.slice_numbers[round(place)] for place in places)
+
     def nearest(self, number: int) -> int:
         """Return the slice number of the stack that is nearest to a wanted one.
 

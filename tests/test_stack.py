@@ -162,3 +162,17 @@ def test_a_slice_unlike_the_others_is_reported(settings, monkeypatch):
     cell = stack.load_stack("full", settings=settings)
     with pytest.raises(ValueError, match=r"slice 9 .* is uint8 \(5, 5\)"):
         cell.image(9)
+
+
+def test_chapters_show_a_slice_with_a_nucleus(settings):
+    cell = stack.load_stack("phantom", settings=settings)
+    assert cell.example == 25
+    assert cell.some(3) == (1, 25, 48)
+    assert cell.some(100) == cell.slice_numbers
+
+
+def test_the_authors_published_nine_results(real, settings):
+    assert sample.authors_result(220, settings=settings) is None
+    mask = sample.authors_result(118, settings=real)
+    assert mask.shape == sample.SHAPE
+    assert 0.05 < mask.mean() < 0.3

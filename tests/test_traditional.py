@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import reference_traditional as reference
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -16,7 +17,9 @@ from helpers.phantom import Phantom
 from helpers.settings import Settings
 from helpers.traditional import Constants, masks
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 SMALL_IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=70))
 
 
@@ -39,12 +42,16 @@ def drawn_cell(shape=(400, 500), seed=0) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image, 0, 255).astype(np.uint8), nucleus
 
 
+def chosen(data_dir) -> Settings:
+    return Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
+
+
 @pytest.fixture(scope="module")
 def cell(data_dir) -> stack.Stack:
-    chosen = Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
-    complete = all(data.is_cached(s.figure, settings=chosen) for s in sample.SLICES.values())
+    settings = chosen(data_dir)
+    complete = all(data.is_cached(s.figure, settings=settings) for s in sample.SLICES.values())
     with nullcontext() if complete else pytest.warns(UserWarning, match="left out"):
-        return stack.load_stack("sample", settings=chosen)
+        return stack.load_stack("sample", settings=settings)
 
 
 # --- against the plain version -------------------------------------------------------------------
@@ -94,7 +101,7 @@ def test_nucleus_of_real_slices(cell, data_dir, number, least):
     truth = cell.labels(number) == Label.NUCLEUS
     ours = jaccard(traditional.segment_nucleus(cell.image(number)), truth)
     assert ours >= least
-    authors = sample.read_overlay(data_dir / sample.panel_figure(number), "b")
+    authors = sample.authors_result(number, settings=chosen(data_dir))
     assert ours >= jaccard(authors, truth) - 0.005
 
 
