@@ -143,9 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
             {"Content-Length": str(len(body)), "Content-Type": server.content_type, **headers},
         )
         if with_body:
-            self.wfile.write(body[: fault.cut_after])
+            # Counted first: a test may look as soon as the client has the last byte.
             with server.lock:
                 server.sent_bytes += len(body[: fault.cut_after])
+            self.wfile.write(body[: fault.cut_after])
             if fault.cut_after is not None:
                 self.close_connection = True
 
