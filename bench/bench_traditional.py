@@ -11,9 +11,9 @@ import time
 import cv2
 import numpy as np
 import reference_traditional as reference
-from helpers.phantom import Phantom
 
 from helpers import stack, traditional
+from helpers.phantom import Phantom
 
 cv2.setNumThreads(1)
 RUNS = 5
