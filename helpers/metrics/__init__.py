@@ -1,0 +1,39 @@
+"""Scores of a result against the ground truth: pixels counted once, boundaries in nanometres.
+
+A score of a class that is in neither picture is NaN, never a silent 0 or 1.
+"""
+
+from helpers.metrics.boundaries import (
+    average_boundary_distance,
+    boundary_f,
+    boundary_scores,
+    hausdorff_95,
+)
+from helpers.metrics.pixels import (
+    Cases,
+    accuracy,
+    accuracy_of,
+    cases,
+    confusion_matrix,
+    dice,
+    jaccard,
+    jaccard_of_masks,
+)
+from helpers.metrics.table import TOLERANCE_NM, score_slice
+
+__all__ = [
+    "TOLERANCE_NM",
+    "Cases",
+    "accuracy",
+    "accuracy_of",
+    "average_boundary_distance",
+    "boundary_f",
+    "boundary_scores",
+    "cases",
+    "confusion_matrix",
+    "dice",
+    "hausdorff_95",
+    "jaccard",
+    "jaccard_of_masks",
+    "score_slice",
+]
