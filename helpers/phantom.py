@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from helpers.labels import Label
-from helpers.phantom_texture import check_seed, generator, render, signed_distance, smooth_noise
+from helpers.phantom_noise import check_seed, generator, signed_distance, smooth_noise
+from helpers.phantom_texture import render
 
 __all__ = ["Phantom", "render"]
 
@@ -20,15 +21,15 @@ FIELD_NM = (15_000.0, 20_000.0, 20_000.0)
 ENVELOPE_NM = 84.0
 # The nucleus of the paper's cell lies in slices 24 to 262 of 300, about slice 143.
 NUCLEUS_CENTRE_NM = (7_150.0, 9_900.0, 10_000.0)
-NUCLEUS_RADII_NM = (5_950.0, 4_100.0, 4_700.0)
+NUCLEUS_RADII_NM = (5_950.0, 3_750.0, 4_300.0)
 CELL_CENTRE_NM = (8_600.0, 10_200.0, 9_800.0)
-CELL_RADII_NM = (9_000.0, 7_000.0, 7_400.0)
-BLEBS = 6000
+CELL_RADII_NM = (9_000.0, 6_700.0, 7_000.0)
+BLEBS = 14_000
 MIN_SIDE_PX = 16
 
 
 class Phantom:
-    """A synthetic cell; slices are computed when asked for and not kept.
+    """A synthetic cell; slices are computed when asked for.
 
     Parameters
     ----------
@@ -76,6 +77,7 @@ class Phantom:
         check_seed(seed)
         self.seed = int(seed)
         self.slice_numbers = range(1, self.shape[0] + 1)
+        self._latest = None, None
         self._neighbours = _place_neighbours(self.seed)
 
     def labels(self, number: int) -> np.ndarray:
@@ -96,10 +98,13 @@ class Phantom:
         ValueError
             If there is no such slice.
         """
-        space = self._space(number)
-        labels = _cells(space, self._neighbours)
-        _draw_nucleus(labels, space, _central_nucleus(space))
-        return labels
+        if self._latest[0] != number:
+            space = self._space(number)
+            labels = _cells(space, self._neighbours)
+            _draw_nucleus(labels, space, _central_nucleus(space))
+            # One slice is kept, for the image that is asked for next.
+            self._latest = number, labels
+        return self._latest[1].copy()
 
     def nuclei(self, number: int) -> np.ndarray:
         """Return the classes of a slice with the neighbours' nuclei, too.
@@ -120,9 +125,9 @@ class Phantom:
         """
         space = self._space(number)
         labels = self.labels(number)
+        lobes = 250 * space.noise("neighbour nucleus", 1200)
         for neighbour in self._neighbours:
-            depth = _ellipsoid(space, neighbour["centre"], 0.62 * neighbour["radii"])
-            depth += 250 * space.noise("neighbour nucleus", 1200)
+            depth = lobes + _ellipsoid(space, neighbour["centre"], 0.55 * neighbour["radii"])
             depth[labels < Label.CELL] = -1e6
             _draw_nucleus(labels, space, depth)
         return labels
@@ -163,7 +168,7 @@ class Phantom:
 def _three(values, kind, name: str, what: str) -> tuple:
     try:
         values = tuple(kind(value) for value in values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be three {what}; it is {values!r}.") from error
     if len(values) != 3:
         raise ValueError(f"{name} must be three {what}; it is {values!r}.")
@@ -179,8 +184,8 @@ class _Space:
             ((np.arange(n, dtype=np.float32) + 0.5) * np.float32(size / n))
             for n, size in zip(shape, FIELD_NM[1:], strict=True)
         )
-        self.y = y[:, None] + 550 * self.noise("bend y", 3500)
-        self.x = x + 550 * self.noise("bend x", 3500)
+        self.y = y[:, None] + 450 * self.noise("bend y", 3500)
+        self.x = x + 450 * self.noise("bend x", 3500)
 
     def noise(self, name: str, spacing_nm: float) -> np.ndarray:
         return smooth_noise(self.shape, FIELD_NM[1:], self.z_nm, spacing_nm, self.seed, name)
@@ -208,10 +213,10 @@ def _place_neighbours(seed: int) -> list[dict]:
 def _ellipsoid(space, centre, radii):
     """How far inside an ellipsoid each pixel lies, about, in nm."""
     z, y, x = (
-        (at - middle) / np.float32(radius)
+        (at - float(middle)) / float(radius)
         for at, middle, radius in zip((space.z_nm, space.y, space.x), centre, radii, strict=True)
     )
-    return (1 - (x * x + y * y + z * z)) * np.float32(np.mean(radii[1:]) / 2)
+    return (1 - z * z - x * x - y * y) * float(np.mean(radii[1:]) / 2)
 
 
 def _cells(space, neighbours):
@@ -220,8 +225,9 @@ def _cells(space, neighbours):
         depth = np.maximum(depth, _ellipsoid(space, neighbour["centre"], neighbour["radii"]))
     # Where the noise rises above the surface, pieces are cut off from their cell.
     depth = np.clip(depth, -2500, 2500)
-    depth += 500 * space.noise("edge", 1100) + 220 * space.noise("villi", 350)
+    depth += 600 * space.noise("edge", 1200)
     _add_blebs(space, depth)
+    depth += 260 * space.noise("folds", 600) + 240 * space.noise("villi", 260)
     return np.where(depth > 0, np.uint8(Label.CELL), np.uint8(Label.BACKGROUND))
 
 
@@ -229,19 +235,21 @@ def _add_blebs(space, depth) -> None:
     """Put round blebs on and near the cells' surfaces, in place."""
     rng = generator(space.seed, "blebs")
     centre = rng.uniform(0, 1, (BLEBS, 3)) * FIELD_NM
-    radius = rng.triangular(80, 80, 900, BLEBS)
+    radius = rng.triangular(60, 60, 750, BLEBS)
     scale = np.array(space.shape) / FIELD_NM[1:]
     rows, columns = (centre[:, 1:] * scale).astype(int).T
     # The farther from a cell, the smaller; with the slice they grow and shrink.
-    radius -= np.maximum(0, -600 - depth[rows, columns])
+    radius -= np.maximum(0, -900 - depth[rows, columns])
     cut = np.sqrt(
         np.maximum(radius, 0) ** 2 - (centre[:, 0] - space.z_nm) ** 2,
         where=radius > np.abs(centre[:, 0] - space.z_nm),
         out=np.zeros(BLEBS),
     )
     for (_, y, x), r in zip(centre[cut > 0], cut[cut > 0], strict=True):
-        low = np.maximum(0, ((y - r, x - r) * scale).astype(int))
-        high = np.minimum(space.shape, ((y + r, x + r) * scale).astype(int) + 1)
+        # Beyond its edge, too, for the noise to act on.
+        reach = r + 900
+        low = np.maximum(0, ((y - reach, x - reach) * scale).astype(int))
+        high = np.minimum(space.shape, ((y + reach, x + reach) * scale).astype(int) + 1)
         window = tuple(slice(*pair) for pair in zip(low, high, strict=True))
         rows, columns = (np.arange(*pair) for pair in zip(low, high, strict=True))
         away = np.hypot(((rows + 0.5) / scale[0] - y)[:, None], (columns + 0.5) / scale[1] - x)
@@ -252,8 +260,10 @@ def _central_nucleus(space):
     height = (space.z_nm - NUCLEUS_CENTRE_NM[0]) / NUCLEUS_RADII_NM[0]
     depth = _ellipsoid(space, NUCLEUS_CENTRE_NM, NUCLEUS_RADII_NM)
     # Smooth in the middle, lobed at the ends, where the lobes' tips are islands.
-    lobes = 120 + 450 * min(1.0, height**4)
-    depth += np.float32(lobes) * space.noise("lobes", 1300) + 60 * space.noise("crinkles", 450)
+    ends = min(1.0, height**4)
+    rough = 60 * np.clip(space.noise("rough", 2500) + 1, 0.3, 3)
+    depth += (180 + 250 * ends) * space.noise("lobes", 1300) + rough * space.noise("crinkles", 450)
+    depth += ends * (500 * space.noise("islands", 800) - 550)
     # Invaginations: curved sheets of cytoplasm that reach in from the surface.
     sheet = np.abs(space.noise("cleft", 1800)) * 1300 - 130
     reach = 1500 * np.clip(space.noise("cleft reach", 2500) - 0.3, 0, 1)

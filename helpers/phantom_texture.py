@@ -5,121 +5,30 @@ resemble each other and another pixel size shows the same cell.
 Grey levels were measured on slice 170 of the paper's cell.
 """
 
-import zlib
+from functools import cache
 
 import cv2
 import numpy as np
 
 from helpers.labels import Label
+from helpers.phantom_noise import check_seed, generator, signed_distance, smooth_noise
 
 # Grain, measured on the raw slices of another cell of the same acquisition (ROI_6005_4739_81):
-# a neighbour along x has a correlation of 0.67 and along y of 0.70, which is what a Gaussian of
-# 7.8 and 8.7 nm gives. The figure of slice 170, smoothed and resampled twice, comes within 0.04 of
-# that, so that the one grain serves both.
-GRAIN_SIGMA_NM = (8.7, 7.8)
+# the correlation with the next pixel is 0.67 along x and 0.70 along y, that of a Gaussian of 7.8
+# and 8.7 nm, or of these before a pixel of 10 nm averages it. The figure from which slice 170 is
+# recovered, smoothed and resampled, comes within 0.04 of that, so that one grain serves both.
+GRAIN_SIGMA_NM = (8.2, 7.3)
 # Spread at 10 nm a pixel: stronger in the darker nucleus (150) than in resin (204).
-GRAIN_AT_150 = 9.0
-GRAIN_SLOPE = -0.046
+GRAIN_AT_150 = 8.2
+GRAIN_SLOPE = -0.04
 
-NUCLEOPLASM = 155.0
+NUCLEOPLASM = 153.5
 CYTOSOL = 157.0
 RESIN = 206.0
 # The dark line lies 60 nm inside the outer edge of the drawn one.
-ENVELOPE_DEPTH = 36.0
+ENVELOPE_DEPTH = 29.0
 ENVELOPE_OFFSET_NM = 60.0
-ENVELOPE_SIGMA_NM = 28.0
-
-
-def generator(seed: int, name: str, *place: int) -> np.random.Generator:
-    """Return a generator that depends on nothing but the seed, a name and a place.
-
-    Parameters
-    ----------
-    seed : int
-    name : str
-        What the numbers are for.
-    *place : int
-        Index of a slice or layer, 0 or more.
-
-    Returns
-    -------
-    numpy.random.Generator
-    """
-    return np.random.default_rng([seed, zlib.crc32(name.encode()), *place])
-
-
-def smooth_noise(
-    shape: tuple[int, int],
-    extent_nm: tuple[float, float],
-    z_nm: float,
-    spacing_nm: float,
-    seed: int,
-    name: str,
-) -> np.ndarray:
-    """Cut a slice out of three-dimensional smooth noise with zero mean and unit spread.
-
-    Random numbers on a lattice, joined by splines; only the four lattice planes next to the slice
-    are drawn, each from its own seed.
-
-    Parameters
-    ----------
-    shape : (y, x)
-        Pixels of the slice.
-    extent_nm : (y, x)
-        Size of the slice.
-    z_nm : float
-        Depth of the slice, 0 or more.
-    spacing_nm : float
-        Distance between lattice points: the size of a feature.
-    seed : int
-    name : str
-        Noises of different names are independent.
-
-    Returns
-    -------
-    (y, x) array of float32
-    """
-    lattice = tuple(max(2, round(size / spacing_nm)) for size in extent_nm)
-    plane, t = divmod(z_nm / spacing_nm, 1)
-    # Cubic B-spline.
-    middle = 3 * t**3 - 6 * t**2 + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4
-    weights = np.array([(1 - t) ** 3, *middle, t**3]) / 6
-    kernel = cv2.getGaussianKernel(5, 0.7)
-    spread = np.sqrt((weights**2).sum()) * (kernel**2).sum()
-    points = sum(
-        np.float32(weight / spread)
-        * generator(seed, name, int(plane) + i).standard_normal(lattice, dtype=np.float32)
-        for i, weight in enumerate(weights)
-    )
-    points = cv2.sepFilter2D(points, -1, kernel, kernel)
-    finer = lattice[0] > shape[0] or lattice[1] > shape[1]
-    return cv2.resize(
-        points, shape[::-1], interpolation=cv2.INTER_AREA if finer else cv2.INTER_CUBIC
-    )
-
-
-def signed_distance(mask: np.ndarray, pixel_size_nm: float) -> np.ndarray:
-    """Measure how far inside a mask every pixel lies.
-
-    Parameters
-    ----------
-    mask : (y, x) array of bool
-    pixel_size_nm : float
-
-    Returns
-    -------
-    (y, x) array of float32
-        Distance to the mask's edge in nm: above 0 inside, below 0 outside.
-        Without an edge, plus or minus 1e6.
-    """
-    mask = mask.astype(np.uint8)
-    if mask.all() or not mask.any():
-        return np.full(mask.shape, 1e6 if mask.all() else -1e6, np.float32)
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
-    pixels = np.where(mask, inside - 0.5, 0.5 - outside)
-    # Distances between pixel centres come in steps along oblique edges.
-    return cv2.GaussianBlur(pixels, (3, 3), 0.7) * np.float32(pixel_size_nm)
+ENVELOPE_SIGMA_NM = 33.0
 
 
 def render(labels: np.ndarray, *, pixel_size_nm: float, z_nm: float, seed: int = 0) -> np.ndarray:
@@ -160,7 +69,9 @@ def render(labels: np.ndarray, *, pixel_size_nm: float, z_nm: float, seed: int =
     grey = _cytoplasm(scene, in_nucleus, in_resin)
     _blend(grey, _nucleoplasm(scene), in_nucleus, pixel_size_nm)
     grey -= _envelope(scene, in_nucleus)
-    _blend(grey, _resin(scene, in_resin), in_resin, pixel_size_nm)
+    # The drawn edge of the cell and the real one differ a little.
+    edge = in_resin + 25 * scene.noise("edge", 250)
+    _blend(grey, _resin(scene, in_resin), edge, pixel_size_nm)
     grey += _grain(scene, grey)
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
@@ -178,12 +89,6 @@ def _check(labels, pixel_size_nm, z_nm, seed) -> None:
     if not (np.isfinite(z_nm) and z_nm >= 0):
         raise ValueError(f"z_nm must be 0 or more; it is {z_nm}.")
     check_seed(seed)
-
-
-def check_seed(seed: int) -> None:
-    """Raise a ValueError unless the seed is a whole number of 0 or more."""
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more; it is {seed!r}.")
 
 
 class _Scene:
@@ -211,32 +116,37 @@ def _line(distance_nm, sigma_nm, pixel_size_nm):
 
 
 def _cytoplasm(scene, in_nucleus, in_resin):
-    grey = CYTOSOL + 4 * scene.noise("granules", 60) + 4 * scene.noise("cytosol", 250)
+    grey = CYTOSOL + 5 * scene.noise("granules", 75) + 4 * scene.noise("cytosol", 250)
     # Blebs and the cell's outermost layer hold few organelles.
-    inner = np.clip((-in_resin - 250) / 500, 0, 1)
+    inner = np.clip((-in_resin - 100) / 400, 0, 1)
     for name, spacing_nm in (("reticulum", 420), ("cisternae", 260)):
         membrane = scene.noise(name, spacing_nm) * (0.75 * spacing_nm)
         patchy = inner * np.clip(scene.noise(name + " patches", 1300) + 0.8, 0, 1)
-        grey -= 40 * patchy * _line(membrane, 24, scene.pixel_size_nm)
-    _organelles(scene, grey, np.minimum(-in_nucleus, -in_resin), inner)
+        grey -= 35 * patchy * _line(membrane, 24, scene.pixel_size_nm)
+    _bodies(scene, grey, ORGANELLES, np.minimum(-in_nucleus, -in_resin) - 60, inner)
     return grey - 25 * _line(in_resin + 30, 20, scene.pixel_size_nm)
 
 
-# Organelles: count in a cubic micrometre, radius and length in nm, grey inside, depth of the rim.
+# Bodies: count in a cubic micrometre, radius and length in nm, grey inside, depth of the rim.
 ORGANELLES = {
-    "mitochondrion": (3.0, (110, 230), (150, 1300), (118, 150), (25, 50)),
-    "vesicle": (6.0, (50, 170), (0, 100), (140, 176), (20, 45)),
-    "lysosome": (0.9, (60, 160), (0, 250), (80, 115), (0, 15)),
+    "mitochondrion": (3.8, (110, 230), (150, 1300), (125, 152), (22, 42)),
+    "vesicle": (11.0, (50, 150), (0, 120), (140, 178), (18, 42)),
+    "vacuole": (0.25, (90, 300), (0, 200), (165, 205), (20, 45)),
+    "lysosome": (0.9, (60, 160), (0, 250), (88, 118), (0, 15)),
 }
+DEBRIS = {"debris": (1.5, (35, 150), (0, 300), (110, 175), (0, 20))}
 LAYER_NM = 1000.0
 
 
-def _organelles(scene, grey, room, inner) -> None:
-    """Draw the organelles that the slice cuts, in place, pressed into the room there is."""
-    bend = [90 * scene.noise(name, 450) for name in ("organelles y", "organelles x")]
+def _bodies(scene, grey, kinds, room, share) -> None:
+    """Draw the bodies that the slice cuts, in place, pressed into the room there is.
+
+    Where the share, from 0 to 1, is small, so are the bodies.
+    """
+    bend = [90 * scene.noise(name, 450) for name in ("bodies y", "bodies x")]
     first = int(scene.z_nm / LAYER_NM)
     area_um2 = scene.extent_nm[0] * scene.extent_nm[1] / 1e6
-    for kind, (count, *ranges) in ORGANELLES.items():
+    for kind, (count, *ranges) in kinds.items():
         for layer in range(max(0, first - 1), first + 2):
             rng = generator(scene.seed, kind, layer)
             n = rng.poisson(count * area_um2)
@@ -247,15 +157,16 @@ def _organelles(scene, grey, room, inner) -> None:
             radius, length, inside, rim = (rng.uniform(*bounds, n) for bounds in ranges)
             half = axis * length[:, None] / 2
             at = np.minimum((centre[:, 1:] / scene.pixel_size_nm).astype(int), scene.last)
-            # Towards the cell's edge they get smaller and vanish.
-            radius *= inner[at[:, 0], at[:, 1]]
+            radius *= share[at[:, 0], at[:, 1]]
             cut = (np.abs(centre[:, 0]) < radius + np.abs(half[:, 0])) & (radius > 30)
             cut &= room[at[:, 0], at[:, 1]] > 0
             for i in np.flatnonzero(cut):
                 window, depth = _rod(scene, centre[i], half[i], radius[i], bend)
-                depth = np.minimum(depth, room[window] - 60).astype(np.float32)
+                depth = np.minimum(depth, room[window]).astype(np.float32)
                 patch = grey[window]
-                _blend(patch, 0.3 * (patch - CYTOSOL) + inside[i], depth, scene.pixel_size_nm)
+                # A little of what lies below shows, so that organelles have some structure.
+                over = inside[i] + 0.3 * (patch - patch.mean())
+                _blend(patch, over, depth, scene.pixel_size_nm)
                 patch -= rim[i] * _line(depth, 18, scene.pixel_size_nm)
 
 
@@ -280,35 +191,49 @@ def _rod(scene, centre, half, radius, bend):
 
 
 def _nucleoplasm(scene):
-    grey = NUCLEOPLASM + 2 * scene.noise("chromatin", 150) + 2.5 * scene.noise("domains", 1200)
-    grey -= 14 * np.clip(scene.noise("nucleolus", 2500) - 0.3, 0, 1)
+    grey = NUCLEOPLASM + 3.5 * scene.noise("chromatin", 75) + 2.5 * scene.noise("domains", 1200)
+    grey -= 13 * np.clip(scene.noise("nucleolus", 2200) - 0.4, 0, 1)
     return grey
 
 
 def _envelope(scene, in_nucleus):
-    wander = ENVELOPE_OFFSET_NM + 14 * scene.noise("wander", 400)
-    strength = 1 + 0.2 * scene.noise("strength", 500)
+    wander = ENVELOPE_OFFSET_NM + 12 * scene.noise("wander", 400)
+    strength = 1 + 0.15 * scene.noise("strength", 500)
     line = _line(in_nucleus - wander, ENVELOPE_SIGMA_NM, scene.pixel_size_nm)
     return ENVELOPE_DEPTH * np.clip(strength, 0.5, 1.5) * line
 
 
 def _resin(scene, in_resin):
     """Charging darkens resin far from any cell; it stays bright round the cells."""
-    far = np.clip((in_resin - 700) / 1500, 0, 1)
-    shadow = 18 * np.clip(scene.noise("charging", 2500) + 1, 0, 2.5)
+    far = np.clip((in_resin - 250) / 900, 0, 1)
+    shadow = 15 * np.clip(scene.noise("charging", 2500) + 1.2, 0, 2.2)
     streak = 45 * np.clip(scene.noise("shadow", 1200) - 1.2, 0, 1)
-    return RESIN - far * (shadow + streak) + 1.5 * scene.noise("resin", 300)
+    grey = RESIN - far * (shadow + streak) + 1.5 * scene.noise("resin", 300)
+    _bodies(scene, grey, DEBRIS, in_resin - 60, np.ones_like(grey))
+    return grey
 
 
 def _grain(scene, grey):
     """Noise of the detector: independent from slice to slice, averaged out by larger pixels."""
     rng = generator(scene.seed, "grain", round(scene.z_nm * 1000))
     white = rng.standard_normal(scene.shape, dtype=np.float32)
-    sigma = [s / scene.pixel_size_nm for s in GRAIN_SIGMA_NM]
-    kernels = [cv2.getGaussianKernel(2 * int(4 * s + 1) + 1, s) for s in sigma]
-    white = cv2.sepFilter2D(white, -1, kernels[1], kernels[0])
-    # White noise loses its spread to blurring, and to averaging as one over the pixel's side.
-    reference = [cv2.getGaussianKernel(9, s / 10) for s in GRAIN_SIGMA_NM]
-    at_10_nm = np.sqrt(np.prod([(k**2).sum() for k in reference]))
-    spread = (GRAIN_AT_150 + GRAIN_SLOPE * (grey - 150)) * (10 / scene.pixel_size_nm / at_10_nm)
-    return np.maximum(spread, 0) * white
+    at_10_nm, here = (
+        [_grain_kernel(sigma / size) for sigma in GRAIN_SIGMA_NM]
+        for size in (10.0, scene.pixel_size_nm)
+    )
+    spread = GRAIN_AT_150 + GRAIN_SLOPE * (grey - 150)
+    spread /= np.sqrt(np.prod([(kernel**2).sum() for kernel in at_10_nm]))
+    return np.maximum(spread, 0) * cv2.sepFilter2D(white, -1, here[1], here[0])
+
+
+@cache
+def _grain_kernel(sigma_px: float) -> np.ndarray:
+    """Kernel that turns white noise into Gaussian-correlated noise averaged over each pixel."""
+    half = 16 + int(8 * sigma_px)
+    lags = np.arange(-half, half + 1)[:, None]
+    apart = np.linspace(-1, 1, 4001)
+    # Two points, one in each of two pixels, lie this far apart this often.
+    often = (1 - np.abs(apart)) / (1 - np.abs(apart)).sum()
+    covariance = np.exp(-((lags + apart) ** 2) / (4 * sigma_px**2)) @ often
+    power = np.fft.fft(np.fft.ifftshift(covariance)).real
+    return np.fft.fftshift(np.fft.ifft(np.sqrt(np.maximum(power, 0))).real)
