@@ -267,11 +267,13 @@ def test_missing_ipywidgets_is_explained(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["static", "live"])
-def test_last_line_of_a_cell_shows_it(mode, request, capsys):
+def test_last_line_of_a_cell_shows_it(mode, request, monkeypatch):
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import RichOutput
 
     request.getfixturevalue(mode)
+    # IPython warns where an environment is active that is not the one it runs in.
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     shown = []
     shell = InteractiveShell.instance()
     explorer_ = make()
