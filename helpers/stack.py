@@ -1,6 +1,7 @@
 """Opens the slices the book works on, whatever their source, as a `Stack`."""
 
 import warnings
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -13,7 +14,15 @@ from helpers.phantom import Phantom
 from helpers.settings import SOURCES, Settings
 from helpers.stack_type import Reader, Stack
 
-__all__ = ["Stack", "load_stack", "open_stack", "phantom_stack", "resolve_source"]
+__all__ = [
+    "Stack",
+    "load_stack",
+    "open_stack",
+    "phantom_stack",
+    "published_labels",
+    "published_name",
+    "resolve_source",
+]
 
 PAPER_VOXEL_NM = (50.0, 10.0, 10.0)
 """Voxel of the paper's stack, (z, y, x)."""
@@ -126,17 +135,75 @@ def phantom_stack(phantom: Phantom) -> Stack:
     )
 
 
-def _read_labels(pattern: str, settings: Settings) -> Reader:
-    def read(number: int) -> np.ndarray:
-        path = data.fetch(pattern.format(number), settings=settings)
-        return scipy.io.loadmat(path)["groundTruth"]
+def published_name(number: int, *, several_nuclei: bool = False) -> str:
+    """Name in `helpers.data` of a published label map of the paper's cell.
 
-    return read
+    Parameters
+    ----------
+    number : int
+        Slice, 1 to 300.
+    several_nuclei : bool
+        The ground truth that also has the neighbours' nuclei.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is no such slice.
+    """
+    if number not in range(1, 301):
+        raise ValueError(f"slice is {number}; the paper's cell has the slices 1 to 300.")
+    return (_SEVERAL_NUCLEI if several_nuclei else _GROUND_TRUTH).format(int(number))
+
+
+def published_labels(
+    number: int, *, several_nuclei: bool = False, settings: Settings | None = None
+) -> np.ndarray:
+    """Read a published label map of the paper's cell, whatever the source of the slices.
+
+    Parameters
+    ----------
+    number : int
+        Slice, 1 to 300.
+    several_nuclei : bool
+        The ground truth that also has the neighbours' nuclei.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    (2000, 2000) array of uint8
+        Numbers of `helpers.labels.Label`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such slice.
+    helpers.data.DataError
+        If the file cannot be had.
+    """
+    name = published_name(number, several_nuclei=several_nuclei)
+    return scipy.io.loadmat(data.fetch(name, settings=settings))["groundTruth"]
+
+
+def _readers(settings: Settings) -> dict[str, Reader]:
+    """Return what reads the two ground truths of the paper's cell."""
+    return {
+        "_labels": partial(published_labels, settings=settings),
+        "_nuclei": partial(published_labels, several_nuclei=True, settings=settings),
+    }
 
 
 def _sample(settings: Settings) -> Stack:
     wanted = {
-        number: [entry.figure, _GROUND_TRUTH.format(number), _SEVERAL_NUCLEI.format(number)]
+        number: [
+            entry.figure,
+            published_name(number),
+            published_name(number, several_nuclei=True),
+        ]
         for number, entry in sample.SLICES.items()
     }
     with warnings.catch_warnings(record=True) as caught:
@@ -164,8 +231,7 @@ def _sample(settings: Settings) -> Stack:
         _image=lambda number: sample.read_slice(
             paths[sample.SLICES[number].figure], sample.SLICES[number]
         ),
-        _labels=_read_labels(_GROUND_TRUTH, settings),
-        _nuclei=_read_labels(_SEVERAL_NUCLEI, settings),
+        **_readers(settings),
         native_shapes={number: sample.SLICES[number].native_shape for number in had},
     )
 
@@ -181,6 +247,5 @@ def _full(settings: Settings) -> Stack:
         licence=_LICENCE,
         citation=_CITATION,
         _image=lambda number: full_stack.read_slice(number, settings=settings),
-        _labels=_read_labels(_GROUND_TRUTH, settings),
-        _nuclei=_read_labels(_SEVERAL_NUCLEI, settings),
+        **_readers(settings),
     )
