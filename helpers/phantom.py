@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from helpers.labels import Label
-from helpers.phantom_noise import check_seed, generator, signed_distance, smooth_noise
+from helpers.phantom_noise import check_seed, distance_to_level, generator, smooth_noise
 from helpers.phantom_texture import render
 
 __all__ = ["Phantom", "render"]
@@ -52,6 +52,11 @@ class Phantom:
 
     Notes
     -----
+    Whatever the shape, the field is one whole cell with its neighbours, the nucleus in the middle
+    and none in the first and the last slice.
+    A field of 15 x 20 x 20 um, as by default, is as large as the paper's.
+    Envelope, organelles and grain keep their size in nm.
+
     Modelled on the cell of Karabag et al. (2020), doi 10.1371/journal.pone.0230605, and its ground
     truth, doi 10.5281/zenodo.3834608.
 
@@ -98,13 +103,14 @@ class Phantom:
         ValueError
             If there is no such slice.
         """
-        if self._latest[0] != number:
+        latest, labels = self._latest
+        if latest != number:
             space = self._space(number)
             labels = _cells(space, self._neighbours)
             _draw_nucleus(labels, space, _central_nucleus(space))
             # One slice is kept, for the image that is asked for next.
             self._latest = number, labels
-        return self._latest[1].copy()
+        return labels.copy()
 
     def nuclei(self, number: int) -> np.ndarray:
         """Return the classes of a slice with the neighbours' nuclei, too.
@@ -224,10 +230,12 @@ def _cells(space, neighbours):
     for neighbour in neighbours:
         depth = np.maximum(depth, _ellipsoid(space, neighbour["centre"], neighbour["radii"]))
     # Where the noise rises above the surface, pieces are cut off from their cell.
-    depth = np.clip(depth, -2500, 2500)
-    depth += 600 * space.noise("edge", 1200)
+    surface = np.clip(depth, -2500, 2500)
+    depth = surface + 600 * space.noise("edge", 1200)
     _add_blebs(space, depth)
-    depth += 260 * space.noise("folds", 600) + 240 * space.noise("villi", 260)
+    depth += 260 * space.noise("folds", 600) + 330 * space.noise("villi", 260)
+    # No resin deep inside a cell, where nuclei are.
+    depth = np.maximum(depth, surface - 1000)
     return np.where(depth > 0, np.uint8(Label.CELL), np.uint8(Label.BACKGROUND))
 
 
@@ -278,16 +286,10 @@ def _draw_nucleus(labels, space, depth) -> None:
     if not (depth > 0).any():
         return
     size = space.pixel_size_nm
-    distance = _distance(depth, size)
+    distance = distance_to_level(depth, size)
     half = max(ENVELOPE_NM / 2, 0.6 * size)
-    labels[distance > 0] = Label.NUCLEUS
-    labels[np.abs(distance) < half] = Label.NUCLEAR_ENVELOPE
-
-
-def _distance(depth, pixel_size_nm):
-    """Distance to the surface, exact to a part of a pixel next to it."""
-    far = signed_distance(depth > 0, pixel_size_nm)
-    slope = np.hypot(cv2.Scharr(depth, -1, 1, 0) / 32, cv2.Scharr(depth, -1, 0, 1) / 32)
-    near = depth / np.maximum(slope, 1e-3) * pixel_size_nm
-    close = np.abs(far) < 1.5 * pixel_size_nm
-    return np.where(close, np.clip(near, -1.5 * pixel_size_nm, 1.5 * pixel_size_nm), far)
+    inside = (distance > 0).astype(np.uint8)
+    labels[inside > 0] = Label.NUCLEUS
+    # Whatever the pixel size, no gap: the outermost pixels of a nucleus are always envelope.
+    outermost = inside > cv2.erode(inside, np.ones((3, 3), np.uint8))
+    labels[outermost | (np.abs(distance) < half)] = Label.NUCLEAR_ENVELOPE

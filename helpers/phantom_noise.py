@@ -98,6 +98,27 @@ def signed_distance(mask: np.ndarray, pixel_size_nm: float) -> np.ndarray:
     return cv2.GaussianBlur(pixels, (3, 3), 0.7) * np.float32(pixel_size_nm)
 
 
+def distance_to_level(depth: np.ndarray, pixel_size_nm: float) -> np.ndarray:
+    """Measure how far from the line where a smooth surface is 0 every pixel lies.
+
+    Parameters
+    ----------
+    depth : (y, x) array of float32
+        The surface: above 0 inside.
+    pixel_size_nm : float
+
+    Returns
+    -------
+    (y, x) array of float32
+        In nm, above 0 inside; near the line exact to a part of a pixel.
+    """
+    far = signed_distance(depth > 0, pixel_size_nm)
+    slope = np.hypot(cv2.Scharr(depth, -1, 1, 0) / 32, cv2.Scharr(depth, -1, 0, 1) / 32)
+    near = depth / np.maximum(slope, 1e-3) * pixel_size_nm
+    reach = 1.5 * pixel_size_nm
+    return np.where(np.abs(far) < reach, np.clip(near, -reach, reach), far)
+
+
 def check_seed(seed: int) -> None:
     """Raise a ValueError unless the seed is a whole number of 0 or more."""
     if not isinstance(seed, int | np.integer) or seed < 0:
