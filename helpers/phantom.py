@@ -247,7 +247,10 @@ def _add_blebs(space, depth) -> None:
     scale = np.array(space.shape) / FIELD_NM[1:]
     rows, columns = (centre[:, 1:] * scale).astype(int).T
     # The farther from a cell, the smaller; with the slice they grow and shrink.
-    radius -= np.maximum(0, -900 - depth[rows, columns])
+    below = depth[rows, columns]
+    radius -= np.maximum(0, -900 - below)
+    # Deep inside a cell they would change nothing.
+    radius[below > 1200] = 0
     cut = np.sqrt(
         np.maximum(radius, 0) ** 2 - (centre[:, 0] - space.z_nm) ** 2,
         where=radius > np.abs(centre[:, 0] - space.z_nm),
