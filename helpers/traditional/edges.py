@@ -94,7 +94,7 @@ def _thin(magnitude: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
     for top in range(1, height - 1, 64):
         rows = slice(top, min(top + 64, height - 1))
         row = np.arange(1, rows.stop - top + 1, dtype=np.float32)[:, None]
-        longer = cv2.max(cv2.absdiff(dx[rows], 0), cv2.absdiff(dy[rows], 0)) + 1e-9
+        longer = np.maximum(np.abs(dx[rows]), np.abs(dy[rows])) + np.float32(1e-9)
         x, y = dx[rows] / longer, dy[rows] / longer
         band = magnitude[top - 1 : rows.stop + 1]
         here = magnitude[rows]
