@@ -66,7 +66,8 @@ def close_line(
     Only nearness counts: where two open pieces are nearer to each other than the ends of either,
     they become one. The ends of a piece are the two points farthest apart along it;
     branches, and loose ends of a piece that encloses something, are left alone.
-    Karabag et al. (2020) say that the lines were disjoint and were closed, not how.
+    The lines of Karabag et al. (2020) were disjoint; their published code has no step that closes
+    them, so that this one is ours.
     """
     line = check_line(line).copy()
     pixel_size_nm = check_length(pixel_size_nm, "pixel_size_nm")
