@@ -11,11 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from helpers import data, sample, stack, traditional
+from helpers import data, masks, sample, stack, traditional
 from helpers.labels import Label
 from helpers.phantom import Phantom
 from helpers.settings import Settings
-from helpers.traditional import Constants, masks
+from helpers.traditional import Constants
 
 FEW = hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]

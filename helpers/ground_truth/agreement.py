@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from helpers.ground_truth.checks import check_labels
+from helpers.checks import check_labels
 from helpers.labels import Label
-from helpers.traditional.masks import as_bytes
+from helpers.masks import as_bytes
 
 
 def central_nucleus(several: np.ndarray, central: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 
 from helpers import data, stack
-from helpers.ground_truth.checks import check_labels
+from helpers.checks import check_labels
 from helpers.labels import Label
 from helpers.settings import Settings
 

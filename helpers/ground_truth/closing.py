@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 from skimage.morphology import skeletonize
 
-from helpers.ground_truth.checks import check_choice, check_length, check_line
-from helpers.traditional.masks import around, as_bytes
+from helpers.checks import check_choice, check_length, check_mask
+from helpers.masks import around, as_bytes
 
 OPEN_ENDS = ("raise", "warn")
 LEAST_AREA_UM2 = 0.01
@@ -69,7 +69,7 @@ def close_line(
     The lines of Karabag et al. (2020) were disjoint; their published code has no step that closes
     them, so that this one is ours.
     """
-    line = check_line(line).copy()
+    line = check_mask(line, "line").copy()
     pixel_size_nm = check_length(pixel_size_nm, "pixel_size_nm")
     max_gap_px = check_length(max_gap_nm, "max_gap_nm") / pixel_size_nm
     check_choice(open_ends, "open_ends", OPEN_ENDS)

@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-from helpers.ground_truth.checks import check_choice, check_length, check_line
+from helpers.checks import check_choice, check_image, check_length, check_mask
 from helpers.ground_truth.closing import OPEN_ENDS, check_closed
 from helpers.ground_truth.line import DILATION_NM, square
 from helpers.labels import Label
+from helpers.masks import as_bytes
 from helpers.traditional import segment_background
-from helpers.traditional.masks import as_bytes, check_image, check_mask
 
 
 def dilate_line(
@@ -36,7 +36,7 @@ def dilate_line(
     ValueError
         If it is not one slice, or a length is not above 0.
     """
-    line = check_line(line)
+    line = check_mask(line, "line")
     kernel = square(dilation_nm, check_length(pixel_size_nm, "pixel_size_nm"))
     return cv2.dilate(as_bytes(line), kernel).view(bool)
 
@@ -64,7 +64,7 @@ def fill_nucleus(envelope: np.ndarray) -> np.ndarray:
     ValueError
         If it is not one slice, or covers the slice's border.
     """
-    envelope = check_line(envelope, "envelope")
+    envelope = check_mask(envelope, "envelope")
     # Parts meet along sides: an envelope one pixel wide is tight even where it runs diagonally.
     _, parts = cv2.connectedComponents(as_bytes(~envelope), connectivity=4)
     border = np.concatenate([parts[0], parts[-1], parts[1:-1, 0], parts[1:-1, -1]])
@@ -126,7 +126,7 @@ def labels_from_line(
     Karabag et al. (2020), section Ground truth.
     """
     image = check_image(image)
-    line = check_mask(check_line(line), image.shape, "line")
+    line = check_mask(line, "line", image.shape)
     check_choice(open_ends, "open_ends", OPEN_ENDS)
     envelope = dilate_line(line, dilation_nm=dilation_nm, pixel_size_nm=pixel_size_nm)
     check_closed(envelope, pixel_size_nm, open_ends)

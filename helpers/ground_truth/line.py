@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from helpers.ground_truth.checks import check_labels, check_length
+from helpers.checks import check_labels, check_length
 from helpers.labels import Label
-from helpers.traditional.masks import as_bytes
+from helpers.masks import as_bytes
 
 DILATION_NM = 40.0
 """Side of the square that the paper dilates the line with: 4 x 4 pixels of 10 nm."""

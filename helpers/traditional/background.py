@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 
+from helpers.checks import check_image, check_mask
+from helpers.masks import as_bytes, disk, distance_to, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, smooth, superpixels
-from helpers.traditional.masks import as_bytes, check_image, check_mask, disk, distance_to, fill
 
 
 def segment_background(
@@ -52,7 +53,7 @@ def segment_background(
     constants = constants or Constants.at(pixel_size_nm)
     image = check_image(image)
     if nucleus is not None:
-        nucleus = check_mask(nucleus, image.shape, "nucleus")
+        nucleus = check_mask(nucleus, "nucleus", image.shape)
     smoothed = smooth(image, constants)
     background = _bright_superpixels(smoothed, nucleus, constants)
     if not background.any():

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from helpers.checks import check_image
+from helpers.masks import as_bytes
 from helpers.traditional.constants import Constants
-from helpers.traditional.masks import as_bytes, check_image
 
 _BINS = 4096  # of the histogram that stands for sorting four million gradients
 

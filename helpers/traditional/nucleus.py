@@ -4,17 +4,10 @@ import cv2
 import numpy as np
 from scipy import ndimage as ndi
 
+from helpers.checks import check_image, check_mask
+from helpers.masks import around, as_bytes, disk, distance_to, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
-from helpers.traditional.masks import (
-    around,
-    as_bytes,
-    check_image,
-    check_mask,
-    disk,
-    distance_to,
-    fill,
-)
 
 
 def select_nucleus(
@@ -252,7 +245,7 @@ def segment_nucleus(
     constants = constants or Constants.at(pixel_size_nm)
     image = check_image(image)
     if neighbour is not None:
-        neighbour = check_mask(neighbour, image.shape, "neighbour")
+        neighbour = check_mask(neighbour, "neighbour", image.shape)
     smoothed = smooth(image, constants)
     edges = detect_edges(smoothed, constants)
     if not edges.any():

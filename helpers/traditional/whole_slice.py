@@ -3,9 +3,9 @@
 import numpy as np
 
 from helpers.labels import Label
+from helpers.masks import around, distance_to
 from helpers.traditional.background import segment_background
 from helpers.traditional.constants import Constants
-from helpers.traditional.masks import around, distance_to
 from helpers.traditional.nucleus import segment_nucleus
 
 

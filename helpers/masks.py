@@ -1,74 +1,7 @@
-"""Small operations on masks and images that the steps share."""
+"""Small operations on masks that methods and ground truth share, through OpenCV."""
 
 import cv2
 import numpy as np
-
-
-def check_image(image: np.ndarray) -> np.ndarray:
-    """Return a slice as it is, or say what is wrong with it.
-
-    Parameters
-    ----------
-    image : (y, x) array of uint8
-
-    Returns
-    -------
-    (y, x) array of uint8
-
-    Raises
-    ------
-    TypeError
-        If it is not an array of uint8.
-    ValueError
-        If it does not have two dimensions, or has no pixels.
-    """
-    image = np.asarray(image)
-    if image.dtype != np.uint8:
-        raise TypeError(
-            f"image has dtype {image.dtype}; allowed is uint8, grey levels 0 to 255. "
-            "Bring the slice to that range first, for instance with skimage.util.img_as_ubyte."
-        )
-    if image.ndim != 2:
-        raise ValueError(
-            f"image has shape {image.shape}; allowed is one grey slice (y, x). "
-            "Take one slice of a stack, or one channel of a colour picture."
-        )
-    if image.size == 0:
-        raise ValueError(f"image has shape {image.shape} and no pixels; give a whole slice.")
-    return np.ascontiguousarray(image)
-
-
-def check_mask(mask: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:
-    """Return a mask as bool, or say why it does not go with the slice.
-
-    Parameters
-    ----------
-    mask : (y, x) array of bool
-    shape : (int, int)
-        Shape of the slice.
-    name : str
-        What the caller calls the mask.
-
-    Returns
-    -------
-    (y, x) array of bool
-
-    Raises
-    ------
-    TypeError
-        If it is not an array of bool.
-    ValueError
-        If its shape is another.
-    """
-    mask = np.asarray(mask)
-    if mask.dtype != bool:
-        raise TypeError(
-            f"{name} has dtype {mask.dtype}; allowed is bool, True inside. "
-            "From labels: labels == Label.NUCLEUS."
-        )
-    if mask.shape != shape:
-        raise ValueError(f"{name} has shape {mask.shape}, the slice {shape}; they must agree.")
-    return mask
 
 
 def as_bytes(mask: np.ndarray) -> np.ndarray:
