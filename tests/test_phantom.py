@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 import tifffile
 from scipy.io import loadmat
-from skimage.morphology import skeletonize
 
-from helpers import data, sample, traditional
+from helpers import data, sample, texture_measures, traditional
 from helpers.labels import Label
 from helpers.phantom import Phantom, render
 from helpers.settings import Settings
 
 FULL = {"shape": (300, 2000, 2000), "voxel_nm": (50.0, 10.0, 10.0)}
 SMALL = {"shape": (24, 125, 125), "voxel_nm": (600.0, 160.0, 160.0)}
-RAW_SLICE = "mitoem/CODE/OriginalImages/ROI_6005_4739_81_z0060.tif"
 TRUTH = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_170.mat"
 
 
@@ -245,9 +243,12 @@ def test_the_traditional_method_fails_at_the_ends(default):
 @pytest.mark.parametrize("label", list(Label))
 def test_grey_levels_are_those_of_the_real_slice(real_170, label):
     image, labels, synthetic = real_170
-    real, ours = image[labels == label].astype(float), synthetic[labels == label].astype(float)
-    assert ours.mean() == pytest.approx(real.mean(), abs=3)
-    assert ours.std() == pytest.approx(real.std(), rel=0.2)
+    real, ours = (
+        texture_measures.grey_levels(picture, labels).loc[label.title]
+        for picture in (image, synthetic)
+    )
+    assert ours["mean"] == pytest.approx(real["mean"], abs=3)
+    assert ours["spread"] == pytest.approx(real["spread"], rel=0.2)
 
 
 def test_the_traditional_method_scores_over_real_labels_as_on_the_real_slice(real_170):
@@ -257,45 +258,30 @@ def test_the_traditional_method_scores_over_real_labels_as_on_the_real_slice(rea
     assert ours == pytest.approx(real, abs=0.02)
 
 
-def correlation_length_px(image: np.ndarray, inside: np.ndarray, axis: int) -> float:
-    """Distance at which the grain's correlation falls to one half."""
-    grain = image.astype(float) - cv2.GaussianBlur(image.astype(float), (0, 0), 4)
-    correlation = []
-    for lag in range(4):
-        a, b = (np.moveaxis(v, axis, 0) for v in (grain, inside))
-        pairs = b[lag:] & b[: len(b) - lag]
-        correlation.append((a[lag:] * a[: len(a) - lag])[pairs].mean())
-    correlation = np.array(correlation) / correlation[0]
-    return float(np.interp(-0.5, -correlation, np.arange(4)))
-
-
 @pytest.mark.parametrize("axis", [0, 1])
 def test_grain_is_as_coarse_as_on_raw_slices(data_dir: Path, full_slice, axis):
-    path = data_dir / RAW_SLICE
+    path = data_dir / texture_measures.RAW_SLICE
     if not path.exists():
-        pytest.skip(f"needs {RAW_SLICE} in HELA_DATA_DIR")
+        pytest.skip(f"needs {texture_measures.RAW_SLICE} in HELA_DATA_DIR")
     raw = tifffile.imread(path)
     image, labels = full_slice
     for real, ours in (
         # In the nucleus of that cell, and in its resin.
-        (np.s_[750:1250, 780:1200], labels == Label.NUCLEUS),
+        (texture_measures.RAW_NUCLEUS, labels == Label.NUCLEUS),
         (cv2.GaussianBlur(raw, (0, 0), 10) > 185, labels == Label.BACKGROUND),
     ):
         chosen = np.zeros(raw.shape, np.uint8)
         chosen[real] = 1
         masks = (cv2.erode(np.uint8(mask), np.ones((21, 21))) > 0 for mask in (chosen, ours))
         theirs, length = (
-            correlation_length_px(x, mask, axis)
+            texture_measures.correlation_length_px(x, mask, axis=axis)
             for x, mask in zip((raw, image), masks, strict=True)
         )
         assert length == pytest.approx(theirs, rel=0.2)
 
 
-def thickness_px(labels: np.ndarray) -> float:
-    envelope = labels == Label.NUCLEAR_ENVELOPE
-    distance = cv2.distanceTransform(envelope.astype(np.uint8), cv2.DIST_L2, 5)
-    return float(2 * distance[skeletonize(envelope)].mean())
-
-
 def test_the_envelope_is_as_thick_as_the_drawn_one(real_170, full_slice):
-    assert thickness_px(full_slice[1]) == pytest.approx(thickness_px(real_170[1]), rel=0.2)
+    ours, real = (
+        texture_measures.envelope_thickness_px(labels) for labels in (full_slice[1], real_170[1])
+    )
+    assert ours == pytest.approx(real, rel=0.2)
