@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from helpers import data, ground_truth, stack
 from helpers.ground_truth import OpenLineError
 from helpers.labels import Label
+from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.settings import Settings
 
 SHAPE = (200, 240)
@@ -33,10 +34,6 @@ def arc(center=(100, 120), radius=60, gap_degrees=0.0, width_px=1, shape=SHAPE) 
 def disk(center=(100, 120), radius=60, shape=SHAPE) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]]
     return np.hypot(y - center[0], x - center[1]) <= radius
-
-
-def jaccard(a, b) -> float:
-    return np.count_nonzero(a & b) / np.count_nonzero(a | b)
 
 
 def settings_of(data_dir) -> Settings:

@@ -10,16 +10,13 @@ from scipy.io import loadmat
 
 from helpers import data, sample, texture_measures, traditional
 from helpers.labels import Label
+from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom, render
 from helpers.settings import Settings
 
 FULL = {"shape": (300, 2000, 2000), "voxel_nm": (50.0, 10.0, 10.0)}
 SMALL = {"shape": (24, 125, 125), "voxel_nm": (600.0, 160.0, 160.0)}
 TRUTH = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_170.mat"
-
-
-def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    return np.count_nonzero(a & b) / np.count_nonzero(a | b)
 
 
 def nucleus_fractions(phantom: Phantom) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from helpers import data, masks, sample, stack, traditional
 from helpers.labels import Label
+from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
 from helpers.settings import Settings
 from helpers.traditional import Constants
@@ -21,10 +22,6 @@ FEW = hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 SMALL_IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=70))
-
-
-def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    return np.count_nonzero(a & b) / np.count_nonzero(a | b)
 
 
 def drawn_cell(shape=(400, 500), seed=0) -> tuple[np.ndarray, np.ndarray]:
