@@ -13,6 +13,7 @@ import pooch
 from tqdm import tqdm
 
 from helpers import settings as settings_module
+from helpers.checks import check_choice
 from helpers.faults import TransferError, storage_fault
 from helpers.settings import Settings
 from helpers.transfer import Client
@@ -190,8 +191,7 @@ def fetch_many(
     """
     if isinstance(names, str):
         raise ValueError(f"names is the text {names!r}; give a list of names, or use data.fetch.")
-    if missing not in ("raise", "skip"):
-        raise ValueError(f"missing is {missing!r}; allowed are raise, skip.")
+    check_choice(missing, "missing", ("raise", "skip"))
     if not 1 <= workers <= MAX_WORKERS:
         raise ValueError(f"workers is {workers}; allowed are 1 to {MAX_WORKERS}.")
     settings = settings or settings_module.current()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from helpers import data
+from helpers.checks import check_choice
 from helpers.settings import Settings
 
 SHAPE = (2000, 2000)
@@ -169,8 +170,7 @@ def read_overlay(path: Path, panel: str) -> np.ndarray:
     ValueError
         If there is no such panel, or the file is not a picture.
     """
-    if panel not in _PANEL_COLUMNS:
-        raise ValueError(f"panel is {panel!r}; allowed are {', '.join(_PANEL_COLUMNS)}.")
+    check_choice(panel, "panel", tuple(_PANEL_COLUMNS))
     rgb = _read_rgb(path).astype(np.int16)
     overlay = (rgb[..., 1] - rgb[..., 0] > _OVERLAY_LEVEL).astype(np.float32)
     overlay = _cut(overlay, panel)

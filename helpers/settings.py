@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pooch
 
+from helpers.checks import check_choice
+
 PROFILES = ("smoke", "quick", "paper")
 SOURCES = ("auto", "phantom", "sample", "full")
 
@@ -73,10 +75,7 @@ class Settings:
 
 
 def _choice(environment, variable: str, allowed: tuple[str, ...], default: str) -> str:
-    value = environment.get(variable) or default
-    if value not in allowed:
-        raise ValueError(f"{variable} is {value!r}; allowed are {', '.join(allowed)}.")
-    return value
+    return check_choice(environment.get(variable) or default, variable, allowed)
 
 
 @cache

@@ -9,6 +9,7 @@ import scipy.io
 
 from helpers import data, full_stack, sample
 from helpers import settings as settings_module
+from helpers.checks import check_choice
 from helpers.own_data import open_stack
 from helpers.phantom import Phantom
 from helpers.settings import SOURCES, Settings
@@ -58,8 +59,7 @@ def resolve_source(source: str = "auto", *, settings: Settings | None = None) ->
     ValueError
         If there is no such source.
     """
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}; allowed are {', '.join(SOURCES)}.")
+    check_choice(source, "source", SOURCES)
     settings = settings or settings_module.current()
     if source == "auto":
         source = settings.source

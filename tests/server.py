@@ -138,14 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             status, body = 206, whole[start:stop]
             headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(whole)}"
+        if with_body:
+            # Counted before anything goes out: a client may be content with the headers, and a test
+            # looks as soon as the client is.
+            with server.lock:
+                server.sent_bytes += len(body[: fault.cut_after])
         self._headers(
             status,
             {"Content-Length": str(len(body)), "Content-Type": server.content_type, **headers},
         )
         if with_body:
-            # Counted first: a test may look as soon as the client has the last byte.
-            with server.lock:
-                server.sent_bytes += len(body[: fault.cut_after])
             self.wfile.write(body[: fault.cut_after])
             if fault.cut_after is not None:
                 self.close_connection = True

@@ -6,6 +6,7 @@ import numpy as np
 from helpers.checks import check_labels
 from helpers.labels import Label
 from helpers.masks import as_bytes
+from helpers.metrics import jaccard_of_masks
 
 
 def central_nucleus(several: np.ndarray, central: np.ndarray) -> np.ndarray:
@@ -73,4 +74,4 @@ def agreement(central: np.ndarray, several: np.ndarray) -> float:
     nucleus = np.asarray(central) == Label.NUCLEUS
     if not nucleus.any():
         return float("nan")
-    return float(np.count_nonzero(found & nucleus) / np.count_nonzero(found | nucleus))
+    return jaccard_of_masks(found, nucleus)

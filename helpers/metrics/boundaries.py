@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from helpers.checks import check_length
 from helpers.metrics.pixels import check_masks
 
 
@@ -136,7 +137,7 @@ def _boundary_distances(result, truth, pixel_size_nm) -> tuple[np.ndarray, np.nd
             f"masks have shape {result.shape}; allowed is one slice (y, x), with pixels. "
             "Score a stack slice by slice."
         )
-    _check_positive(pixel_size_nm, "pixel_size_nm")
+    check_length(pixel_size_nm, "pixel_size_nm")
     here, there = (np.argwhere(_boundary(np.ascontiguousarray(m))) for m in (result, truth))
     return _nearest_px(here, there) * pixel_size_nm, _nearest_px(there, here) * pixel_size_nm
 
@@ -148,7 +149,7 @@ def _nearest_px(points: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _boundary_f(distances, tolerance_nm: float) -> float:
-    _check_positive(tolerance_nm, "tolerance_nm")
+    check_length(tolerance_nm, "tolerance_nm")
     if not any(len(each) for each in distances):
         return float("nan")
     # Rounding must not push away what lies just at the tolerance.
@@ -166,8 +167,3 @@ def _average(distances) -> float:
     if not all(len(each) for each in distances):
         return float("nan")
     return float(np.mean([each.mean() for each in distances]))
-
-
-def _check_positive(value: float, name: str) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value}; it must be above 0.")
