@@ -1,0 +1,1 @@
+"""The whole nucleus in three dimensions: segmented through a stack, and measured."""
