@@ -33,6 +33,9 @@ _PANEL_COLUMNS = {
     "c": slice(1605, 2340),
     "d": slice(2391, 3125),
 }
+PANEL_SLICES = (48, 71, 82, 118, 121, 151, 170, 215, 251)
+"""Slices that an eight-panel figure shows, with the authors' own results."""
+
 _FRAME_ROWS = (2, 3)
 _FRAME_COLUMNS = (2, 2)
 _OVERLAY_LEVEL = 30
@@ -64,7 +67,7 @@ class SampleSlice:
 
 def _slices() -> dict[int, SampleSlice]:
     found = {}
-    for number in (48, 71, 82, 118, 121, 151, 170, 215, 220, 251, 260):
+    for number in sorted({*PANEL_SLICES, 170, 220, 260}):
         if number in (170, 220, 260):
             figure, shape = _WHOLE_FIGURE.format(number), (1750, 2333)
         else:
@@ -79,7 +82,7 @@ def panel_figure(number: int) -> str:
     Parameters
     ----------
     number : int
-        Slice number; the figures exist for 48, 71, 82, 118, 121, 151, 170, 215 and 251.
+        Slice number, one of `PANEL_SLICES`.
 
     Returns
     -------
@@ -125,13 +128,18 @@ def read_slice(path: Path, sample: SampleSlice) -> np.ndarray:
     return cv2.resize(red, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def authors_result(number: int, *, settings: Settings | None = None) -> np.ndarray | None:
-    """Nucleus that the authors' image-processing code found, recovered from their figure.
+def authors_result(
+    number: int, panel: str = "b", *, settings: Settings | None = None
+) -> np.ndarray | None:
+    """Nucleus that the authors' code found, recovered from their figure.
 
     Parameters
     ----------
     number : int
         Slice number.
+    panel : {"b", "c", "d"}
+        Their image processing, which looks for the central cell's nucleus; a later U-Net of
+        theirs, which looks for all nuclei; the same after post-processing.
     settings : Settings, optional
         By default those of the environment.
 
@@ -142,12 +150,15 @@ def authors_result(number: int, *, settings: Settings | None = None) -> np.ndarr
 
     Raises
     ------
+    ValueError
+        If there is no such panel.
     helpers.data.DataError
         If the figure cannot be had.
     """
+    check_choice(panel, "panel", ("b", "c", "d"))
     if panel_figure(number) not in data.names():
         return None
-    return read_overlay(data.fetch(panel_figure(number), settings=settings), "b")
+    return read_overlay(data.fetch(panel_figure(number), settings=settings), panel)
 
 
 def read_overlay(path: Path, panel: str) -> np.ndarray:

@@ -1,0 +1,144 @@
+"""The published curves, read from the authors' MATLAB figure files."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from helpers import data
+from helpers.labels import Label
+from helpers.results.table import as_table
+from helpers.settings import Settings
+
+FIGURES = {
+    "accuracy": "hela-unet2/CODE/Figures/Hela_segmentation_multinuclei_accuracy3.fig",
+    "jaccard": "hela-unet2/CODE/Figures/Hela_segmentation_multinuclei_jaccard3.fig",
+}
+"""Name in `helpers.data` of the figure that has the curves of a metric."""
+
+NUCLEUS_SLICES = range(24, 263)
+"""Slices where the published ground truth has the central cell's nucleus."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A published curve: its method, and what its numbers are.
+
+    Attributes
+    ----------
+    method : str
+    accuracy_of : str
+        Class of its accuracy: ``all`` four, or ``nucleus`` against the rest.
+    training_slices : range or None
+        Slices that the method was trained on; None where that is not known.
+    """
+
+    method: str
+    accuracy_of: str
+    training_slices: range | None
+
+
+_NUCLEUS = Label.NUCLEUS.title
+
+CURVES = (
+    Curve("U-Net", "all", range(101, 180, 2)),
+    Curve("later U-Net A", "all", None),
+    Curve("later U-Net B", _NUCLEUS, None),
+    Curve("Inception-ResNet-v2", "all", None),
+    Curve("ResNet18", "all", None),
+    Curve("VGG16", "all", None),
+    Curve("image processing", _NUCLEUS, range(0)),
+)
+"""The curves in the order of the figure files.
+
+Which slices the networks were trained on is not published: 60 % of all, at random. What the later
+U-Nets differ in is not recorded; they are not in the paper. That the accuracy of image processing
+and of the later U-Net B is that of nucleus against the rest is inferred: it is above what four
+classes allow, and near that of the authors' segmentations scored so.
+"""
+
+
+def load_published(*, settings: Settings | None = None) -> pd.DataFrame:
+    """Read the per-slice curves that the authors published.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `helpers.results.COLUMNS`, with the origin ``published`` and the metrics
+        ``accuracy`` and ``jaccard``. Slices that a curve does not have are not in the table:
+        four accuracies have the slices 20 to 265 only. The curves are 0 where there is no nucleus;
+        so are these rows, with ``present`` False.
+
+    Raises
+    ------
+    helpers.data.DataError
+        If a figure cannot be had.
+    ValueError
+        If a file is not the figure it should be.
+
+    Notes
+    -----
+    Figure 9 of Karabag et al. (2020), doi 10.1371/journal.pone.0230605, as the authors' files
+    have it.
+    """
+    rows = []
+    for metric, name in FIGURES.items():
+        curves = _read_curves(data.fetch(name, settings=settings))
+        for curve, (slices, values) in zip(CURVES, curves, strict=True):
+            trained = curve.training_slices
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "method": curve.method,
+                        "run": "published",
+                        "origin": "published",
+                        "slice": slices,
+                        "metric": metric,
+                        "class": curve.accuracy_of if metric == "accuracy" else _NUCLEUS,
+                        "value": values,
+                        # The later U-Nets were scored on the neighbours' nuclei too: a Jaccard
+                        # index above 0 on a slice says that the truth had some.
+                        "present": (
+                            np.isin(slices, NUCLEUS_SLICES) | (values > 0)
+                            if metric == "jaccard"
+                            else np.ones(len(slices), bool)
+                        ),
+                        "training": pd.array(
+                            [None if trained is None else n in trained for n in slices],
+                            dtype="boolean",
+                        ),
+                    }
+                )
+            )
+    return as_table(pd.concat(rows, ignore_index=True))
+
+
+@lru_cache(maxsize=len(FIGURES))
+def _read_curves(path: Path) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Read slices and values of the first seven lines of a figure file."""
+    try:
+        figure = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=True)["hgS_070000"]
+        axes = next(child for child in np.atleast_1d(figure.children) if child.type == "axes")
+        lines = [child.properties for child in axes.children if "line" in child.type]
+        curves = tuple(
+            (np.asarray(line.XData).astype(np.int64), np.asarray(line.YData, dtype=float))
+            for line in lines[: len(CURVES)]
+        )
+    except Exception as error:  # scipy raises whatever a damaged file makes it meet.
+        raise ValueError(
+            f"{path} cannot be read as a MATLAB figure ({error}); delete it and fetch it again."
+        ) from error
+    if len(curves) < len(CURVES) or any(x.shape != y.shape for x, y in curves):
+        raise ValueError(
+            f"{path} has {len(curves)} curves, not {len(CURVES)} with a value a slice; "
+            "delete it and fetch it again."
+        )
+    return curves

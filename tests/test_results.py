@@ -1,0 +1,415 @@
+import json
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import tifffile
+from PIL import Image
+
+from helpers import own_data, results
+from helpers.label_maps import LabelMaps
+from helpers.labels import Label
+from helpers.results import evaluation
+from helpers.results.folder import RunFolder
+from helpers.results.record import peak_memory_mb
+from helpers.results.table import read_csv, write_csv
+
+WANTED = (1, 2, 3)
+
+
+@pytest.fixture
+def truth():
+    maps = np.full((3, 40, 50), Label.CELL, np.uint8)
+    maps[:2, 10:30, 10:40] = Label.NUCLEAR_ENVELOPE
+    maps[:2, 13:27, 13:37] = Label.NUCLEUS
+    maps[:, :5] = Label.BACKGROUND
+    return maps  # slice 3 has no nucleus
+
+
+@pytest.fixture
+def stack(truth):
+    return own_data.open_stack(truth * 50, voxel_nm=(50, 10, 10), labels=truth, name="toy")
+
+
+class Segmenter:
+    """Returns the truth, with a shifted nucleus, and counts what it is asked."""
+
+    def __init__(self, truth, fail_at=None):
+        self.truth, self.fail_at, self.asked = truth, fail_at, []
+
+    def __call__(self, image, number):
+        if number == self.fail_at:
+            raise ZeroDivisionError("no seed")
+        self.asked.append(number)
+        return np.roll(self.truth[number - 1], 2, axis=1)
+
+
+def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
+    table = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings, seed=3)
+    assert list(table.columns) == list(results.COLUMNS)
+    nucleus = table[(table["metric"] == "jaccard") & (table["class"] == "nucleus")]
+    assert nucleus["value"].tolist()[:2] == [pytest.approx(22 / 26)] * 2
+    assert np.isnan(nucleus["value"].iloc[2])
+    assert nucleus["present"].tolist() == [True, True, False]
+    assert not table["training"].any()
+    assert (table["metric"] == "seconds").sum() == 3
+    folder = results.results_dir(settings) / "own" / "smoke" / "shift" / "default"
+    assert (folder / "labels" / "slice_0002.tif").exists()
+    record = json.loads((folder / "record.json").read_text())
+    assert record["stack"] == "toy"
+    assert record["seed"] == 3
+    assert record["complete"]
+    assert record["seconds_per_slice"] > 0
+    assert record["peak_memory_mb"] == pytest.approx(peak_memory_mb(), rel=0.2)
+    assert {"python", "helpers", "numpy"} <= set(record["versions"])
+    pd.testing.assert_frame_equal(results.read_run(folder)[1], table)
+
+
+def test_what_is_computed_is_not_computed_again(stack, truth, settings):
+    first, again = Segmenter(truth), Segmenter(truth)
+    before = results.evaluate(first, stack, method="shift", settings=settings)
+    after = results.evaluate(again, stack, method="shift", settings=settings)
+    assert first.asked == [1, 2, 3]
+    assert again.asked == []
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_a_failed_run_names_the_slice_and_goes_on_there(stack, truth, settings):
+    with pytest.raises(RuntimeError, match="failed on slice 2: ZeroDivisionError: no seed"):
+        results.evaluate(Segmenter(truth, fail_at=2), stack, method="shift", settings=settings)
+    with pytest.warns(UserWarning, match=r"shift.default is skipped: it is not finished: 1 slices"):
+        assert results.load_runs(settings=settings).empty
+    again = Segmenter(truth)
+    table = results.evaluate(again, stack, method="shift", settings=settings)
+    assert again.asked == [2, 3]
+    assert sorted(table["slice"].unique()) == [1, 2, 3]
+    assert len(results.load_runs(settings=settings)) == len(table)
+
+
+def test_lost_scores_and_damaged_maps_are_made_again(stack, truth, settings):
+    before = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
+    folder = results.results_dir(settings) / "own/smoke/shift/default"
+    (folder / "table.csv").write_text("nonsense")
+    (folder / "labels/slice_0003.tif").write_bytes(b"II*")
+    again = Segmenter(truth)
+    after = results.evaluate(again, stack, method="shift", settings=settings)
+    assert again.asked == [3]
+    keep = before["metric"] != "seconds"
+    left = after[after["metric"] != "seconds"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(before[keep].reset_index(drop=True), left)
+
+
+def test_another_run_of_that_name_is_never_lost(stack, truth, settings):
+    results.evaluate(Segmenter(truth), stack, method="shift", seed=1, settings=settings)
+    with pytest.raises(ValueError, match=r"seed is 1 there, 2 here.*[Gg]ive this run another name"):
+        results.evaluate(Segmenter(truth), stack, method="shift", seed=2, settings=settings)
+    again = Segmenter(truth)
+    results.evaluate(again, stack, method="shift", seed=2, overwrite=True, settings=settings)
+    assert again.asked == [1, 2, 3]
+    assert results.records(settings=settings)["seed"].tolist() == [2]
+
+
+def test_a_changed_function_is_another_run(stack, settings):
+    def nothing(image):
+        return np.full(image.shape, Label.CELL, np.uint8)
+
+    def everything(image):
+        return np.full(image.shape, Label.NUCLEUS, np.uint8)
+
+    results.evaluate(nothing, stack, method="mine", settings=settings)
+    with pytest.raises(ValueError, match="code is "):
+        results.evaluate(everything, stack, method="mine", settings=settings)
+    assert results.fingerprint(nothing) == results.fingerprint(nothing)
+    with pytest.raises(ValueError, match="give code="):
+        results.fingerprint(max)
+
+
+def test_slices_can_be_added(stack, truth, settings):
+    results.evaluate(Segmenter(truth), stack, method="shift", slices=[1], settings=settings)
+    more = Segmenter(truth)
+    table = results.evaluate(more, stack, method="shift", slices=[3], settings=settings)
+    assert more.asked == [3]
+    assert table["slice"].unique().tolist() == [3]
+    assert results.load_runs(settings=settings)["slice"].unique().tolist() == [1, 3]
+
+
+def test_scores_made_otherwise_are_made_again_from_the_label_maps(stack, truth, settings):
+    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
+    again = Segmenter(truth)
+    results.evaluate(
+        again, stack, method="shift", slices=[2], classes=[Label.NUCLEUS], settings=settings
+    )
+    assert again.asked == []
+    table = results.load_runs(settings=settings)
+    assert set(table["class"]) == {"nucleus", "all"}
+    assert set(table.loc[table["class"] == "all", "metric"]) == {"seconds"}
+    assert table["slice"].unique().tolist() == [1, 2, 3]
+
+
+def test_training_slices_are_marked(stack, truth, settings):
+    known = results.evaluate(
+        Segmenter(truth), stack, method="a", training_slices=[2], settings=settings
+    )
+    assert known.groupby("slice")["training"].first().tolist() == [False, True, False]
+    unknown = results.evaluate(
+        Segmenter(truth), stack, method="b", training_slices=None, settings=settings
+    )
+    assert unknown["training"].isna().all()
+    table = results.load_runs(settings=settings)
+    assert results.summary(table, window=None)["training"].tolist() == ["1 of 2", "not known which"]
+    only_test = results.summary(table, window=None, test_only=True)
+    assert only_test["slices"].tolist() == [1]
+    assert only_test["training"].tolist() == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda m: m[:-1], ValueError, r"slice 1 have shape \(39, 50\); the slice has \(40, 50\)"),
+        (lambda m: m == 2, TypeError, r"slice 1 have dtype bool; allowed is uint8.*ids="),
+        (lambda m: m.astype(float), TypeError, "slice 1 have dtype float64"),
+        (lambda m: m * 51, ValueError, "slice 1 have numbers up to 204; allowed are 1 to 4"),
+        (lambda m: None, ValueError, r"slice 1 have shape \(\)"),
+    ],
+)
+def test_what_is_no_label_map_is_refused(stack, truth, settings, wrong, error, message):
+    with pytest.raises(error, match=message):
+        results.evaluate(
+            lambda image: wrong(truth[0]), stack, method="x", code="x", settings=settings
+        )
+
+
+def test_a_stack_without_truth_names_the_slice(truth, settings):
+    bare = own_data.open_stack(truth, voxel_nm=(50, 10, 10))
+    with pytest.raises(ValueError, match=r"no ground truth \(one nucleus\) of slice 1"):
+        results.evaluate(lambda image: image, bare, method="x", settings=settings)
+
+
+def _write_tiff(path, labels):
+    tifffile.imwrite(path.with_suffix(".tif"), labels)
+
+
+def _write_png(path, labels):
+    Image.fromarray(labels).save(path.with_suffix(".png"))
+
+
+def _write_matlab(path, labels):
+    scipy.io.savemat(path.with_suffix(".mat"), {"seg": labels.astype(float), "n": 3.0})
+
+
+@pytest.mark.parametrize("write", [_write_tiff, _write_png, _write_matlab])
+def test_label_maps_from_elsewhere(stack, truth, settings, tmp_path, write):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for number in WANTED:
+        write(folder / f"cell_7_z{number:04d}", truth[number - 1] * np.uint8(10))
+    ids = {10: 1, 20: Label.NUCLEUS, 30: 3, 40: 4}
+    table = results.evaluate(folder, stack, method="theirs", ids=ids, settings=settings)
+    jaccard = table[table["metric"] == "jaccard"]["value"]
+    assert (jaccard.dropna() == 1).all()
+    assert not (table["metric"] == "seconds").any()
+
+    del ids[20]
+    with pytest.raises(ValueError, match=r"slice 1 has the numbers 20(\.0)?, which ids does not"):
+        results.evaluate(folder, stack, method="other", ids=ids, settings=settings)
+
+
+def test_palette_numbers_are_the_labels(stack, truth, tmp_path):
+    picture = Image.new("P", truth[0].shape[::-1])
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    picture.frombytes(truth[0].tobytes())
+    picture.save(tmp_path / "slice_1.png")
+    np.testing.assert_array_equal(results.LabelFolder(tmp_path).read(1), truth[0])
+
+
+def test_label_maps_that_changed_are_scored_again(stack, truth, settings, tmp_path):
+    for number in WANTED:
+        _write_tiff(tmp_path / f"{number}", truth[number - 1])
+    results.evaluate(tmp_path, stack, method="theirs", settings=settings)
+    _write_tiff(tmp_path / "2", np.roll(truth[1], 2, axis=1))
+    table = results.evaluate(tmp_path, stack, method="theirs", settings=settings)
+    found = results.by_slice(table, window=None)
+    assert found.to_numpy().ravel().tolist() == [1, pytest.approx(22 / 26)]
+
+
+def test_our_own_label_maps(stack, truth, settings, tmp_path):
+    maps = LabelMaps(tmp_path / "maps", {"seed": 1})
+    for number in (1, 3):
+        maps.write(number, truth[number - 1])
+    with pytest.raises(ValueError, match=r"lacks the slices 2; .* those it has: 1, 3"):
+        results.evaluate(maps, stack, method="volume", settings=settings)
+    table = results.evaluate(
+        maps, stack, method="volume", slices=[1, 3], seconds_per_slice=0.5, settings=settings
+    )
+    assert table["slice"].unique().tolist() == [1, 3]
+    assert results.records(settings=settings)["seconds_per_slice"].tolist() == [0.5]
+
+
+def test_a_folder_that_leaves_questions_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        results.LabelFolder(tmp_path / "none")
+    with pytest.raises(ValueError, match="has no label maps; allowed are files"):
+        results.LabelFolder(tmp_path)
+    for name in ("a_1.tif", "b_1.tif"):
+        tifffile.imwrite(tmp_path / name, np.ones((3, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"b_1\.tif and a_1\.tif are both slice 1"):
+        results.LabelFolder(tmp_path)
+    (tmp_path / "b_1.tif").rename(tmp_path / "c.tif")
+    with pytest.raises(ValueError, match=r"c\.tif has no slice number"):
+        results.LabelFolder(tmp_path, pattern=r"[ab]_(\d)")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "z_4.tif").write_bytes(b"II*")
+    with pytest.raises(ValueError, match=r"slice 4, .*z_4\.tif, cannot be read"):
+        results.LabelFolder(tmp_path).read(4)
+    scipy.io.savemat(tmp_path / "z_5.mat", {"a": np.eye(3), "b": np.eye(3)})
+    with pytest.raises(ValueError, match="variable is None; two-dimensional ones are: a, b"):
+        results.LabelFolder(tmp_path).read(5)
+    assert results.LabelFolder(tmp_path, variable="b").read(5).shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "end.", " x", "é", "a" * 81])
+def test_names_must_be_fit_for_a_folder(stack, settings, name):
+    with pytest.raises(ValueError, match=r"method is .* allowed are up to 80 letters"):
+        results.evaluate(lambda image: image, stack, method=name, settings=settings)
+
+
+def test_damaged_and_foreign_folders_are_named_and_skipped(stack, truth, settings):
+    for method in ("good", "no record", "bad record", "bad table", "short table"):
+        results.evaluate(Segmenter(truth), stack, method=method, settings=settings)
+    top = results.results_dir(settings) / "own/smoke"
+    (top / "no record/default/record.json").unlink()
+    (top / "bad record/default/record.json").write_text('{"method": 1}')
+    (top / "bad table/default/table.csv").write_text("a,b\n1,2\n")
+    table = top / "short table/default/table.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:10]))
+    (top / "foreign/folder").mkdir(parents=True)
+    (top / "a file").write_text("")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert set(results.load_runs(settings=settings)["method"]) == {"good"}
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == 5
+    for name in ("no record", "bad record", "bad table", "short table", "foreign"):
+        assert any(name in text and "is skipped" in text for text in texts)
+
+
+def test_profiles_and_sources_do_not_mix(stack, truth, settings):
+    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
+    quick = replace(settings, profile="quick")
+    assert results.load_runs(settings=quick).empty
+    results.evaluate(Segmenter(truth), stack, method="shift", settings=quick)
+    assert set(results.load_runs(settings=quick)["profile"]) == {"quick"}
+    assert set(results.load_runs(profile="all", settings=quick)["profile"]) == {"quick", "smoke"}
+    assert results.load_runs(source="sample", settings=quick).empty
+    both = results.load_runs(profile="all", settings=quick)
+    with pytest.raises(ValueError, match="slice 1 of shift, run default, twice"):
+        results.by_slice(both, window=None)
+
+
+def test_an_interrupt_keeps_what_is_done(stack, truth, settings, monkeypatch):
+    class Interrupted(Segmenter):
+        def __call__(self, image, number):
+            if number == 3:
+                raise KeyboardInterrupt
+            return super().__call__(image, number)
+
+    monkeypatch.setattr(evaluation, "SAVE_EVERY_S", 0)
+    with pytest.raises(KeyboardInterrupt):
+        results.evaluate(Interrupted(truth), stack, method="i", code="same", settings=settings)
+    again = Segmenter(truth)
+    results.evaluate(again, stack, method="i", code="same", settings=settings)
+    assert again.asked == [3]
+
+
+def test_tables_survive_a_file(tmp_path):
+    table = results.as_table(
+        [
+            {
+                "method": "NA",
+                "run": "1",
+                "origin": "computed",
+                "slice": 1,
+                "metric": "jaccard",
+                "class": "nucleus",
+                "value": value,
+                "present": True,
+                "training": training,
+            }
+            for value, training in ((0.1 + 0.2, None), (np.nan, False))
+        ]
+    )
+    (tmp_path / "t.csv").write_bytes(write_csv(table))
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv"), table)
+    with pytest.raises(ValueError, match="no column value, present, training"):
+        results.as_table([dict.fromkeys(results.COLUMNS[:6], "1")])
+
+
+def test_a_record_with_other_entries_is_refused(stack, truth, settings):
+    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
+    folder = results.results_dir(settings) / "own/smoke/shift/default"
+    record = results.read_run(folder)[0]
+    assert results.Record.from_json(json.loads((folder / "record.json").read_text())) == record
+    with pytest.raises(ValueError, match="entries it should: colour"):
+        results.Record.from_json({**record.__dict__, "colour": 1})
+    assert RunFolder(record, settings=settings).load() is not None
+
+
+def _rows(method, values, present, metric="jaccard", origin="computed"):
+    return results.as_table(
+        {
+            "method": method,
+            "run": "r",
+            "origin": origin,
+            "slice": np.arange(1, len(values) + 1),
+            "metric": metric,
+            "class": "nucleus",
+            "value": values,
+            "present": present,
+            "training": pd.array([False] * len(values), dtype="boolean"),
+        }
+    )
+
+
+def test_summary_says_what_it_averages():
+    a = _rows("a", [np.nan, 0.5, 0.7, 0.9], [False, True, True, True])
+    b = _rows("b", [0.0, 0.4, np.nan], [False, True, True])
+    table = pd.concat([a, b])
+    out = results.summary(table, window=None)
+    assert out["mean"].tolist() == pytest.approx([0.7, 0.4])
+    assert out["slices"].tolist() == [3, 1]
+    assert out["undefined"].tolist() == [0, 1]
+    assert out["missing"].tolist() == [0, 1]
+    assert out["window"].tolist() == ["all: 2-4", "all: 2-2"]
+    assert out["no nucleus"].tolist() == ["1 left out"] * 2
+    zero = results.summary(table, window=(1, 2), without=results.PAPER_RULE)
+    assert zero["mean"].tolist() == [0.25, 0.2]
+    assert zero["no nucleus"].tolist() == ["1 count 0"] * 2
+    assert zero["window"].tolist() == ["1-2"] * 2
+    given = results.summary(table, window=(1, 2), without=results.AS_GIVEN)
+    assert given["mean"].tolist() == [0.5, 0.2]
+    assert given["undefined"].tolist() == [1, 0]
+    inside = results.summary(table, window=(2, 4), slices=(n for n in (2, 4)))
+    assert inside["mean"].tolist() == pytest.approx([0.7, 0.4])
+    assert inside["no nucleus"].tolist() == ["none in it"] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metric": "beauty"}, "metric is 'beauty'; allowed are jaccard"),
+        ({"label": Label.CELL}, "class of jaccard is 'cell'; allowed are nucleus"),
+        ({"window": (9, 3)}, "first slice must not be after the last"),
+        ({"window": (50, 60)}, r"no slice of jaccard, nucleus, lies in window \(50, 60\)"),
+        ({"without": "ignore"}, "without is 'ignore'; allowed are leave out, as given"),
+        ({"without": float("nan")}, "without is nan"),
+    ],
+)
+def test_summary_refuses_what_it_cannot_average(arguments, message):
+    table = _rows("a", [0.5, 0.7], [True, True])
+    with pytest.raises(ValueError, match=message):
+        results.summary(table, **{"window": None, **arguments})

@@ -1,0 +1,110 @@
+"""The published numbers, recomputed from the published files."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers import results, sample
+from helpers.settings import Settings
+from helpers.stack import load_stack
+
+METHODS = ("image processing", "VGG16", "ResNet18", "Inception-ResNet-v2", "U-Net")
+
+
+@pytest.fixture(scope="module")
+def published_settings(data_dir):
+    return Settings(profile="quick", source="sample", data_dir=data_dir, data_url=None)
+
+
+@pytest.fixture(scope="module")
+def table(published_settings):
+    return results.load_published(settings=published_settings)
+
+
+@pytest.mark.parametrize(
+    ("window", "digits", "means"),
+    [
+        ((47, 254), 2, (0.93, 0.90, 0.88, 0.89)),
+        ((75, 225), 3, (0.955, 0.931, 0.920, 0.924, 0.759)),
+        # U-Net: 0.584 over 29 to 260; on 27 and 28 its curve is 0.
+        ((27, 260), 3, (0.825, 0.842, 0.813, 0.823, 0.579)),
+    ],
+)
+def test_published_means(table, window, digits, means):
+    found = results.summary(table, window=window)["mean"].droplevel(["origin", "run"])
+    assert tuple(found[list(METHODS)].round(digits))[: len(means)] == means
+
+
+def test_published_rows_say_what_they_are(table):
+    assert set(table["origin"]) == {"published"}
+    assert len(table) == 7 * 300 + 3 * 300 + 4 * 246
+    assert table["value"].notna().all()
+    assert table["value"].between(0, 1).all()
+    unet = table[(table["method"] == "U-Net") & (table["metric"] == "jaccard")]
+    assert unet["training"].sum() == 40
+    assert unet["present"].sum() == 239
+    assert table.loc[table["method"] == "VGG16", "training"].isna().all()
+    assert (table.loc[~table["present"], "value"] == 0).all()
+
+
+def test_test_only_leaves_out_what_may_have_been_trained_on(table):
+    found = results.summary(table, window=(75, 225), test_only=True)
+    assert set(found.index.get_level_values("method")) == {"image processing", "U-Net"}
+    assert found["slices"].droplevel(["origin", "run"])["U-Net"] == 151 - 40
+
+
+def test_a_damaged_figure_is_named(settings, table, published_settings, monkeypatch, tmp_path):
+    from helpers.results import published
+
+    (tmp_path / "figure.fig").write_bytes(b"MATLAB 5.0 no")
+    monkeypatch.setattr(published.data, "fetch", lambda *_, **__: tmp_path / "figure.fig")
+    with pytest.raises(ValueError, match=r"figure\.fig cannot be read as a MATLAB figure"):
+        results.load_published(settings=settings)
+
+
+def test_load_all_joins_published_and_computed(published_settings, tmp_path, data_dir, table):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for each in data_dir.iterdir():
+        if each.name != "results":
+            (folder / each.name).symlink_to(each)
+    own = replace(published_settings, data_dir=folder)
+    assert len(results.load_all(settings=own)) == len(table)
+    stack = load_stack("phantom", settings=own)
+    number = stack.example
+    results.evaluate(
+        lambda image, number: stack.labels(number),
+        stack,
+        method="truth",
+        slices=[number],
+        settings=own,
+    )
+    both = results.load_all(settings=own)
+    assert set(both["origin"]) == {"published", "computed"}
+    assert set(results.load_all(settings=own, published=False)["origin"]) == {"computed"}
+    with pytest.raises(ValueError, match="no slice that the published figures show"):
+        results.evaluate_recovered(stack, settings=own)
+
+
+@pytest.mark.filterwarnings("ignore:Slices .* of the sample are left out")
+def test_the_authors_segmentations_score_as_their_curve(
+    published_settings, tmp_path, data_dir, table
+):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for each in data_dir.iterdir():
+        if each.name != "results":
+            (folder / each.name).symlink_to(each)
+    own = replace(published_settings, data_dir=folder)
+    stack = load_stack("sample", settings=own)
+    recovered = results.evaluate_recovered(stack, settings=own)
+    assert set(recovered["origin"]) == {"recovered"}
+    assert set(recovered["class"]) == {"nucleus"}
+    image_processing = recovered[recovered["method"] == "image processing"]
+    found = results.by_slice(image_processing, window=None).iloc[:, 0]
+    assert set(found.index) <= set(sample.PANEL_SLICES)
+    curve = results.by_slice(table, window=None)["image processing"].iloc[:, 0]
+    # The curve is a few hundredths below: what it was scored against is not recorded.
+    assert np.abs(found - curve[found.index]).max() < 0.06
+    assert found.min() > 0.93
