@@ -1,0 +1,42 @@
+"""Training: which slices, in what order, changed how, towards what, and what came out.
+
+`Split` divides the slices, `Recipe` holds the numbers, `build` makes a model that can be repeated,
+and `train` trains it, or takes up what has been trained already.
+TensorFlow is imported when it is first needed: splits, recipes and patches work without it.
+"""
+
+from helpers.training.device import build, choose_precision, device_name, precision
+from helpers.training.history import COLUMNS, plot_history
+from helpers.training.objective import class_weights, cross_entropy
+from helpers.training.patches import patch_corners, patch_starts
+from helpers.training.pipeline import Items, as_input, augment, items_of, stream
+from helpers.training.prepare import Preparation, Slices, load_slices, resize_labels
+from helpers.training.recipe import Recipe
+from helpers.training.run import Run, train
+from helpers.training.split import Split
+
+__all__ = [
+    "COLUMNS",
+    "Items",
+    "Preparation",
+    "Recipe",
+    "Run",
+    "Slices",
+    "Split",
+    "as_input",
+    "augment",
+    "build",
+    "choose_precision",
+    "class_weights",
+    "cross_entropy",
+    "device_name",
+    "items_of",
+    "load_slices",
+    "patch_corners",
+    "patch_starts",
+    "plot_history",
+    "precision",
+    "resize_labels",
+    "stream",
+    "train",
+]

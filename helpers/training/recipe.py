@@ -1,0 +1,252 @@
+"""How a network is trained: the paper's numbers, those of a few minutes, and those of a trial."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from helpers.checks import check_choice
+from helpers.settings import PROFILES
+from helpers.training.prepare import Preparation
+
+OPTIMISERS = ("sgdm", "adam", "rmsprop")
+SCHEDULES = ("constant", "piecewise", "cosine")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+FAMILIES = ("segnet", "deeplab", "unet")
+MOMENTUM = 0.9
+DROP_FACTOR, DROP_EPOCHS = 0.3, 10
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; change it with `dataclasses.replace`.
+
+    Attributes
+    ----------
+    profile : str
+        ``smoke``, ``quick`` or ``paper``: where the numbers come from.
+    optimiser : {"sgdm", "adam", "rmsprop"}
+    rate : float
+        Learning rate at the start.
+    schedule : {"constant", "piecewise", "cosine"}
+        ``piecewise`` is times 0.3 every 10 epochs; ``cosine`` falls to 0 at the end.
+    batch : int
+        Slices or patches a step.
+    epochs : float, optional
+    steps : int, optional
+        Where training ends: one of the two is given.
+    max_minutes : float, optional
+        Training ends there at the latest, and the cosine with it.
+    l2 : float
+        Times each kernel, added to its gradient.
+    class_weights : "median" or "uniform" or four floats
+        Median frequency balancing over the training slices, none, or in the order of `Label`.
+    patch_px : int, optional
+        Side of the patches; without it the network sees whole slices.
+    patch_overlap : float
+    preparation : Preparation
+    several_nuclei : bool
+        Learn from the ground truth that also has the neighbours' nuclei. In 57 slices of the
+        paper's cell those labels are a copy of the slice before: see
+        `helpers.ground_truth.agreement`.
+    reflect, flip_up_down, quarter_turns : bool
+        Which reflections and turns are drawn at random.
+    shift_px : int
+        Shifts are drawn from minus to plus this many pixels of the network's input.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` is what the device computes fastest.
+    validate_every : int
+        Steps between two looks at the test slices.
+    validation_items : int
+        Slices or patches looked at, spread evenly.
+    checkpoint_every : int
+        Steps between two checkpoints.
+
+    Raises
+    ------
+    ValueError
+        If a value is not allowed; the message says which are.
+
+    Notes
+    -----
+    The paper's numbers: Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section 2, and
+    the authors' published code where the paper is silent.
+    """
+
+    profile: str
+    optimiser: str
+    rate: float
+    schedule: str
+    batch: int
+    epochs: float | None = None
+    steps: int | None = None
+    max_minutes: float | None = None
+    l2: float = 0.0
+    class_weights: str | tuple[float, ...] = "median"
+    patch_px: int | None = None
+    patch_overlap: float = 0.5
+    preparation: Preparation = field(default_factory=Preparation)
+    several_nuclei: bool = False
+    reflect: bool = True
+    flip_up_down: bool = False
+    quarter_turns: bool = False
+    shift_px: int = 10
+    precision: str = "auto"
+    validate_every: int = 50
+    validation_items: int = 4
+    checkpoint_every: int = 100
+
+    def __post_init__(self):
+        check_choice(self.profile, "profile", PROFILES)
+        check_choice(self.optimiser, "optimiser", OPTIMISERS)
+        check_choice(self.schedule, "schedule", SCHEDULES)
+        check_choice(self.precision, "precision", PRECISIONS)
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                f"epochs is {self.epochs} and steps is {self.steps}; give one of them."
+            )
+        for name in ("rate", "epochs", "steps", "batch", "max_minutes", "patch_px"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}; it must be a number above 0.")
+        for name in ("validate_every", "validation_items", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("l2", "shift_px"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
+        weights = self.class_weights
+        if isinstance(weights, str):
+            check_choice(weights, "class_weights", ("median", "uniform"))
+        elif len(weights) != 4 or min(weights) < 0:
+            raise ValueError(f"class_weights is {weights}; give four numbers, none below 0.")
+        else:
+            object.__setattr__(self, "class_weights", tuple(map(float, weights)))
+
+    def total_steps(self, items: int) -> int:
+        """Count the steps of a whole training.
+
+        Parameters
+        ----------
+        items : int
+            Slices or patches there are to train on.
+
+        Returns
+        -------
+        int
+            At least 1.
+
+        Examples
+        --------
+        >>> Recipe.of("unet", "paper").total_steps(36_000)
+        8437
+        """
+        if self.steps is not None:
+            return int(self.steps)
+        return max(1, math.floor(self.epochs * items / self.batch))
+
+    def rate_at(self, epoch: int, progress: float) -> float:
+        """Return the learning rate of a step.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0.
+        progress : float
+            0 at the first step, 1 at the end.
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> round(Recipe.of("deeplab", "paper").rate_at(29, 0.99), 8)
+        9e-05
+        """
+        if self.schedule == "piecewise":
+            return self.rate * DROP_FACTOR ** (epoch // DROP_EPOCHS)
+        if self.schedule == "cosine":
+            return self.rate * (1 + math.cos(math.pi * min(1.0, progress))) / 2
+        return self.rate
+
+    @classmethod
+    def of(cls, family: str, profile: str) -> "Recipe":
+        """Return the recipe of a family of networks.
+
+        Parameters
+        ----------
+        family : {"segnet", "deeplab", "unet"}
+            ``segnet`` is the paper's VGG16, ``deeplab`` its ResNet18 and Inception-ResNet-v2.
+        profile : {"smoke", "quick", "paper"}
+
+        Returns
+        -------
+        Recipe
+
+        Raises
+        ------
+        ValueError
+            If there is no such family or profile.
+        """
+        check_choice(family, "family", FAMILIES)
+        check_choice(profile, "profile", PROFILES)
+        recipe = _PAPER[family]
+        if profile == "paper":
+            return recipe
+        recipe = replace(recipe, **_QUICK[family])
+        return recipe if profile == "quick" else replace(recipe, **_SMOKE)
+
+
+_PAPER = {
+    "segnet": Recipe("paper", "sgdm", 1e-3, "constant", 4, epochs=100, l2=5e-4, validate_every=200),
+    "deeplab": Recipe(
+        "paper", "sgdm", 1e-3, "piecewise", 8, epochs=30, l2=5e-3, validate_every=100
+    ),
+    "unet": Recipe(
+        "paper",
+        "rmsprop",
+        1e-3,
+        "constant",
+        64,
+        epochs=15,
+        class_weights="uniform",
+        patch_px=128,
+        preparation=Preparation(smooth_radius_px=1.0, smooth_sigma_px=0.5),
+        reflect=False,
+        shift_px=0,
+        validate_every=250,
+        validation_items=256,
+        checkpoint_every=250,
+    ),
+}
+_FEW_MINUTES = {
+    "profile": "quick",
+    "optimiser": "adam",
+    "schedule": "cosine",
+    "epochs": None,
+    "l2": 0.0,
+}
+_QUICK = {
+    "segnet": {**_FEW_MINUTES, "rate": 1e-4, "batch": 2, "steps": 480, "validate_every": 60},
+    "deeplab": {**_FEW_MINUTES, "rate": 1e-4, "batch": 2, "steps": 480, "validate_every": 60},
+    "unet": {
+        **_FEW_MINUTES,
+        "rate": 1e-3,
+        "batch": 16,
+        "steps": 600,
+        "class_weights": "median",
+        "preparation": Preparation(1.0, 0.5, pixel_size_nm=20.0),
+        "reflect": True,
+        "flip_up_down": True,
+        "quarter_turns": True,
+        "validate_every": 60,
+        "validation_items": 64,
+    },
+}
+_SMOKE = {
+    "profile": "smoke",
+    "batch": 2,
+    "steps": 3,
+    "validate_every": 3,
+    "validation_items": 2,
+    "checkpoint_every": 3,
+}
