@@ -150,7 +150,7 @@ def fetch(name: str, *, progress: bool = False, settings: Settings | None = None
         return _path(name, settings)
     bar = tqdm(desc=Path(name).name, unit="B", unit_scale=True, leave=False, disable=not progress)
     with bar, Client() as client:
-        return _download(name, settings, client, bar)
+        return download(_store(settings), name, client, bar)
 
 
 def fetch_many(
@@ -203,7 +203,8 @@ def fetch_many(
             desc="Downloading", total=len(wanted), unit="file", leave=False, disable=not progress
         )
         with bar, Client(workers) as client, ThreadPoolExecutor(workers) as pool:
-            jobs = {pool.submit(_download, name, settings, client): name for name in wanted}
+            store = _store(settings)
+            jobs = {pool.submit(download, store, name, client): name for name in wanted}
             try:
                 for job in as_completed(jobs):
                     bar.update()
@@ -258,10 +259,30 @@ def _store(settings: Settings) -> pooch.Pooch:
     )
 
 
-def _download(name: str, settings: Settings, client: Client, bar: tqdm | None = None) -> Path:
-    """Get one file through pooch, which checks the hash and moves the file when it is whole."""
-    path, store = _path(name, settings), _store(settings)
-    url = store.get_url(name)
+def download(store: pooch.Pooch, name: str, client: Client, bar: tqdm | None = None) -> Path:
+    """Get one file through pooch, which checks the hash and moves the file when it is whole.
+
+    Parameters
+    ----------
+    store : pooch.Pooch
+        Knows the folder, the file's hash (None if nobody published one) and its address.
+    name : str
+        Of the file, in that folder.
+    client : Client
+    bar : tqdm.tqdm, optional
+        Counts bytes.
+
+    Returns
+    -------
+    Path
+        Absolute.
+
+    Raises
+    ------
+    DataError
+        As `fetch`.
+    """
+    path, url = store.abspath / name, store.get_url(name)
 
     def downloader(url: str, temporary: str, _store: pooch.Pooch) -> None:
         client.save(url, temporary, bar)

@@ -1,0 +1,58 @@
+"""Times one training step of each network, at 360 x 480 and batch 2, in float32 and in bfloat16.
+
+Prints each step's time, its ratio to the fastest network's, and what bfloat16 gains.
+Weights are random: they do not change the time.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from helpers import networks
+
+SHAPE, BATCH, RUNS = (360, 480), 2, 5
+
+
+def step_seconds(name, policy):
+    keras.mixed_precision.set_global_policy(policy)
+    keras.utils.set_random_seed(0)
+    channels = 3 if name in networks.BACKBONES else 1
+    model = networks.NETWORKS[name](input_shape=(*SHAPE, channels), weights=None)
+    model.compile(
+        keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy", jit_compile=False
+    )
+    random = np.random.default_rng(0)
+    images = random.uniform(0, 255, (BATCH, *SHAPE, channels)).astype(np.float32)
+    labels = random.integers(0, 4, (BATCH, *SHAPE))
+    times = []
+    for _ in range(RUNS + 2):
+        start = time.perf_counter()
+        loss = model.train_on_batch(images, labels)
+        times.append(time.perf_counter() - start)
+    if not np.isfinite(loss):
+        raise SystemExit(f"{name}, {policy}: the loss is {loss}")
+    keras.backend.clear_session()
+    return statistics.median(times[2:])  # The first builds the graph.
+
+
+def main():
+    before = keras.mixed_precision.dtype_policy()
+    times = {
+        policy: {name: step_seconds(name, policy) for name in networks.NETWORKS}
+        for policy in ("float32", "mixed_bfloat16")
+    }
+    keras.mixed_precision.set_global_policy(before)
+    plain, mixed = times["float32"], times["mixed_bfloat16"]
+    fastest = min(mixed.values())
+    print(f"a training step at {SHAPE[0]} x {SHAPE[1]}, batch {BATCH}:")
+    for name in networks.NETWORKS:
+        print(
+            f"{name:>34}: {mixed[name]:.2f} s in bfloat16, {mixed[name] / fastest:4.1f} times the "
+            f"fastest, {plain[name] / mixed[name]:.1f} times faster than in float32"
+        )
+
+
+if __name__ == "__main__":
+    main()

