@@ -45,7 +45,9 @@ RECIPE = replace(
 
 
 def network(seed=1, **options):
-    return build(tiny_network, seed=seed, **options)
+    model = build(tiny_network, seed=seed, **options)
+    model.initialisation = "random, tiny"
+    return model
 
 
 def numbered(count, shape=(8, 8)):
@@ -200,7 +202,7 @@ def test_a_run_says_what_it_was(finished):
     assert history["validation_loss"].notna().tolist() == [step % 6 == 0 for step in range(1, 13)]
     assert history["rate"].iloc[0] == pytest.approx(1e-2)
     assert (record["steps"], record["epochs"], record["ended_by"]) == (12, 8, "steps")
-    assert record["weights"] == "random initialisation"
+    assert record["weights"] == "random, tiny"
     assert (record["train"], record["test"]) == ([6, 8, 10], [7, 12])
     assert record["minutes"] == pytest.approx(history["seconds"].iloc[-1] / 60, rel=0.01)
     assert set(record["class_weights"]) == {label.title for label in Label}

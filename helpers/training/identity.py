@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from helpers.training.recipe import Recipe
 from helpers.training.split import Split
 
 _LONGEST_TEXT = 70
+_ADDRESS = "shared_object_id"
 
 
 def identify(model, stack: Stack, split: Split, recipe: Recipe, seed: int) -> dict:
@@ -53,6 +54,7 @@ def identify(model, stack: Stack, split: Split, recipe: Recipe, seed: int) -> di
                 "network": model.name,
                 "layers": _digest(_architecture(model).encode()),
                 "initial_weights": _digest(*(np.asarray(v.value) for v in model.weights)),
+                "trainable_weights": len(model.trainable_weights),
                 "precision": precision_of(model),
                 "code": _code_digest(model),
             }
@@ -114,28 +116,43 @@ def _digest(*parts: bytes | np.ndarray) -> str:
 
 
 def _architecture(model) -> str:
-    """Write down layers and connections; Keras numbers layers anew in each process."""
-    numbers: dict[str, str] = {}
-    names = {layer.name for layer in model.layers}
+    """Write down layers and connections, with names that do not depend on the process."""
+    config = json.loads(model.to_json())
+    # Keras numbers layers anew in each process: they are renamed in the order of appearance.
+    numbers = {name: f"layer {at}" for at, name in enumerate(dict.fromkeys(_layer_names(config)))}
 
-    def walk(value):
+    def rename(value):
         if isinstance(value, dict):
-            return {key: walk(entry) for key, entry in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [walk(entry) for entry in value]
-        if isinstance(value, str) and (value in names or value in numbers):
-            return numbers.setdefault(value, f"layer {len(numbers)}")
-        return value
+            return {key: rename(entry) for key, entry in value.items() if key != _ADDRESS}
+        if isinstance(value, list):
+            return [rename(entry) for entry in value]
+        return numbers.get(value, value) if isinstance(value, str) else value
 
-    return json.dumps(walk(json.loads(model.to_json())), sort_keys=True)
+    return json.dumps(rename(config), sort_keys=True)
+
+
+def _layer_names(value) -> Iterator[str]:
+    if isinstance(value, list):
+        for entry in value:
+            yield from _layer_names(entry)
+    elif isinstance(value, dict):
+        if "inbound_nodes" in value:
+            yield value["name"]
+        for entry in value.values():
+            yield from _layer_names(entry)
 
 
 def _code_digest(model) -> str:
     files = set(Path(__file__).parent.glob("*.py"))
-    for layer in model.layers:
+    for layer in _all_layers(model):
         if type(layer).__module__.startswith("helpers."):
             files.add(Path(inspect.getsourcefile(type(layer))))
     return _digest(*(_meaning(path) for path in sorted(files)))
+
+
+def _all_layers(model) -> Iterator:
+    for layer in model.layers:
+        yield from _all_layers(layer) if hasattr(layer, "layers") else (layer,)
 
 
 @cache

@@ -62,7 +62,7 @@ def train(
     folder: Path | None = None,
     *,
     seed: int = 0,
-    initialisation: str = "random initialisation",
+    initialisation: str | None = None,
     progress: bool | None = None,
     on_step: Callable[[dict], None] | None = None,
 ) -> Run:
@@ -88,8 +88,9 @@ def train(
         depends on.
     seed : int
         For the order of the examples and for augmentation.
-    initialisation : str
-        What the initial weights are, for tables.
+    initialisation : str, optional
+        What the initial weights are, for tables; by default what the model says, as those of
+        `helpers.networks` do.
     progress : bool, optional
         Show a bar with the time left and, in a running notebook, a figure that grows. By default
         not while the book is built.
@@ -126,7 +127,7 @@ def train(
             "source": stack.source,
             "profile": recipe.profile,
             "network": model.name,
-            "weights": initialisation,
+            "weights": initialisation or getattr(model, "initialisation", "not stated"),
             "parameters": model.count_params(),
             "split": split.name,
             "train": list(split.train),
