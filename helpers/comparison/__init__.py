@@ -4,6 +4,10 @@ What is compared comes from `helpers.results`; no method is known here by name.
 """
 
 from helpers.comparison.bootstrap import block_length, bootstrap_means, interval, quantiles
+from helpers.comparison.figures import intervals, pareto, score_curves
+from helpers.comparison.hover import HoverChart, hover_chart
+from helpers.comparison.league import league_table, style_league
+from helpers.comparison.series import method_colours
 from helpers.comparison.statistics import (
     agreements,
     mean_intervals,
@@ -13,13 +17,21 @@ from helpers.comparison.statistics import (
 )
 
 __all__ = [
+    "HoverChart",
     "agreements",
     "block_length",
     "bootstrap_means",
+    "hover_chart",
     "interval",
+    "intervals",
+    "league_table",
     "mean_intervals",
+    "method_colours",
     "paired_differences",
+    "pareto",
     "quantiles",
     "rank_probabilities",
+    "score_curves",
     "short_names",
+    "style_league",
 ]

@@ -186,7 +186,8 @@ def quantiles(
     -----
     The limits are percentiles, moved outward from the mean: drawn blocks vary less than the series
     does, since they are centred on its own mean. The factor is ``sqrt(n / (n - block))``, and the
-    ratio of Student's to the normal quantile at ``n / block - 1`` degrees of freedom. Of series of
+    ratio of Student's to the normal quantile at ``n / block - 1`` degrees of freedom; at most to
+    the smallest and largest value. Of series of
     60 to 239 values, each like the one before (autocorrelation 0 to 0.8), 88 to 95 % of the
     intervals of 95 % had the true mean in them, where plain percentiles had it in 77 to 94 %, and
     intervals for independent slices in 45 to 94 %.
@@ -201,7 +202,9 @@ def quantiles(
     freedom = max(n / block - 1, 1.0)
     factor = stats.t.ppf(1 - tail, freedom) / stats.norm.ppf(1 - tail)
     factor *= math.sqrt(n / max(n - block, 1))
-    return centre + factor * low, centre + factor * high
+    # A mean lies among what it averages.
+    ends = values.min(axis=1), values.max(axis=1)
+    return np.clip(centre + factor * low, *ends), np.clip(centre + factor * high, *ends)
 
 
 def _check(values: np.ndarray) -> np.ndarray:

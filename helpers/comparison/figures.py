@@ -1,0 +1,262 @@
+"""Figures of the comparison: curves over the slices, means with intervals, cost and quality."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from helpers.checks import check_choice
+from helpers.comparison.series import Series, axis_title, method_colours, series_of
+from helpers.comparison.statistics import mean_intervals, short_names
+from helpers.labels import Label
+from helpers.plots import STYLE
+from helpers.results import AS_GIVEN, LEAVE_OUT, by_slice, summary
+
+COSTS = {
+    "seconds_per_slice": "Seconds a slice",
+    "training_minutes": "Minutes of training",
+}
+"""Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
+
+_LEGEND_ROW_IN = 0.24
+
+
+def score_curves(
+    table: pd.DataFrame,
+    *,
+    window: tuple[int, int] | None,
+    metric: str = "jaccard",
+    label: Label | None = Label.NUCLEUS,
+    without: float | str = AS_GIVEN,
+    y_limits: tuple[float, float] | None = None,
+    width_in: float = 7.5,
+) -> Figure:
+    """Draw a score of all methods over the slices: our runs over the published curves.
+
+    Parameters
+    ----------
+    table, window, metric, label, without
+        As for `helpers.results.by_slice`.
+    y_limits : (float, float), optional
+    width_in : float
+        Width of the figure in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Published curves are thin, others thick with dots; a hollow dot is a slice that the method
+        was trained on.
+
+    Raises
+    ------
+    ValueError
+        As `helpers.results.by_slice`.
+    """
+    drawn = series_of(table, window=window, metric=metric, label=label, without=without)
+    rows = -(-len(drawn) // 2)
+    figure, axis = _axes((width_in, 3.9 + _LEGEND_ROW_IN * rows))
+    for each in drawn:
+        _draw_curve(axis, each)
+    axis.set_xlabel("Slice")
+    axis.set_ylabel(axis_title(metric, label))
+    if y_limits is not None:
+        axis.set_ylim(*y_limits)
+    axis.margins(x=0.01)
+    axis.grid(alpha=0.25)
+    with plt.rc_context(STYLE):
+        figure.legend(loc="outside upper center", ncols=2, fontsize=10)
+    return figure
+
+
+def intervals(
+    table: pd.DataFrame,
+    *,
+    window: tuple[int, int] | None,
+    metric: str = "jaccard",
+    label: Label | None = Label.NUCLEUS,
+    without: float | str = LEAVE_OUT,
+    width_in: float = 7.5,
+    **bootstrap,
+) -> Figure:
+    """Draw each method's mean with its confidence interval, over the slices that all have.
+
+    Parameters
+    ----------
+    table, window, metric, label, without
+        As for `helpers.results.by_slice`.
+    width_in : float
+        Width of the figure in inches.
+    **bootstrap
+        ``level``, ``block``, ``samples``, ``seed`` and ``kind`` of
+        `helpers.comparison.mean_intervals`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        As `helpers.results.by_slice` and `helpers.comparison.mean_intervals`.
+    """
+    wide = by_slice(table, window=window, metric=metric, label=label, without=without)
+    found = mean_intervals(short_names(wide), **bootstrap)
+    colours = method_colours(table["method"])
+    figure, axis = _axes((width_in, 1.1 + 0.34 * len(found)))
+    for at, (key, row) in enumerate(zip(wide.columns, found.itertuples(), strict=True)):
+        method, origin, _run = key
+        axis.errorbar(
+            row.mean,
+            at,
+            xerr=[[row.mean - row.low], [row.high - row.mean]],
+            fmt="o" if origin != "published" else "s",
+            color=colours[method][0],
+            capsize=4,
+        )
+    axis.set_yticks(range(len(found)), found.index)
+    axis.invert_yaxis()
+    axis.margins(y=0.08)
+    axis.grid(axis="x", alpha=0.25)
+    slices = found["slices"].iloc[0]
+    axis.set_xlabel(
+        f"{axis_title(metric, label)}: mean of {slices} slices, "
+        f"{bootstrap.get('level', 0.95) * 100:g} % interval"
+    )
+    return figure
+
+
+def pareto(
+    table: pd.DataFrame,
+    records: pd.DataFrame,
+    *,
+    window: tuple[int, int] | None,
+    cost: str = "seconds_per_slice",
+    metric: str = "jaccard",
+    label: Label | None = Label.NUCLEUS,
+    without: float | str = LEAVE_OUT,
+    higher_is_better: bool = True,
+    test_only: bool = False,
+    width_in: float = 7.5,
+) -> Figure:
+    """Draw what a method costs against how well it does.
+
+    Parameters
+    ----------
+    table, window, metric, label, without, test_only
+        As for `helpers.results.summary`.
+    records : DataFrame
+        Costs of runs, from `helpers.results.records`.
+    cost : {"seconds_per_slice", "training_minutes"}
+        A method without training slices needs 0 minutes.
+    higher_is_better : bool
+        False for distances.
+    width_in : float
+        Width of the figure in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The line joins the filled dots: runs that no other one beats in both.
+
+    Raises
+    ------
+    ValueError
+        If no run has both, or as `helpers.results.summary`.
+    """
+    check_choice(cost, "cost", tuple(COSTS))
+    points = _costs(records, cost)
+    means = summary(
+        table, window=window, metric=metric, label=label, without=without, test_only=test_only
+    )["mean"]
+    points = points.join(means, how="inner").dropna()
+    if points.empty:
+        raise ValueError(
+            f"no run has a mean and {cost}; evaluate some, and read both with the same profile."
+        )
+    names = short_names(pd.DataFrame(columns=points.index)).columns
+    colours = method_colours(table["method"])
+    on_front = _on_front(points[cost], points["mean"], higher_is_better)
+    front = points[on_front].sort_values(cost)
+    figure, axis = _axes((width_in, 4.2))
+    axis.plot(front[cost], front["mean"], color="0.6", lw=1.5, zorder=1)
+    for name, filled, (key, row) in zip(names, on_front, points.iterrows(), strict=True):
+        colour = colours[key[0]][0]
+        place = row[cost], row["mean"]
+        axis.scatter(*place, s=60, color=colour, facecolor=colour if filled else "white", zorder=2)
+        axis.annotate(
+            name,
+            place,
+            xytext=(9, 6),
+            textcoords="offset points",
+            fontsize=10,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        )
+    # A quarter more on both sides: names begin at the dots.
+    axis.margins(x=0.25, y=0.15)
+    if (points[cost] > 0).all():
+        axis.set_xscale("log")
+    else:
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_xlim(-0.1, max(5 * points[cost].max(), 1))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlabel(COSTS[cost])
+    axis.set_ylabel(f"{axis_title(metric, label)}: mean")
+    axis.grid(alpha=0.25)
+    return figure
+
+
+def _axes(size_in: tuple[float, float]):
+    # Closed, so that a notebook displays it once only; see helpers.plots.
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=size_in)
+    plt.close(figure)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure, axis
+
+
+def _draw_curve(axis, each: Series) -> None:
+    numbers = each.values.index.to_numpy()
+    values = each.values.to_numpy()
+    if each.origin == "published":
+        axis.plot(numbers, values, color=each.colour, lw=1.2, label=each.name)
+        return
+    # A line through slices that are missing would claim what was not computed.
+    gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
+    lonely = np.isin(numbers - 1, numbers) | np.isin(numbers + 1, numbers)
+    trained = np.isin(numbers, each.training)
+    axis.plot(
+        np.insert(numbers.astype(float), gaps, np.nan),
+        np.insert(values, gaps, np.nan),
+        color=each.colour,
+        lw=2.4,
+        marker="o",
+        markersize=6 if not lonely.any() else 0,
+        label=each.name,
+    )
+    for mask, fill in ((trained, "white"), (~lonely & ~trained, each.colour)):
+        axis.plot(
+            numbers[mask], values[mask], "o", ms=6, mec=each.colour, mfc=fill, mew=1.5, zorder=3
+        )
+
+
+def _costs(records: pd.DataFrame, cost: str) -> pd.DataFrame:
+    keys = ["method", "origin", "run"]
+    if records.empty:
+        return pd.DataFrame(columns=[*keys, cost]).set_index(keys)
+    costs = records.set_index(keys)
+    values = pd.to_numeric(costs[cost])
+    if cost == "training_minutes":
+        untrained = costs["training_slices"].map(lambda slices: slices is not None and not slices)
+        values = values.mask(values.isna() & untrained, 0.0)
+    return values.to_frame()
+
+
+def _on_front(cost: pd.Series, score: pd.Series, higher_is_better: bool) -> np.ndarray:
+    """Mark what no other point beats in one and equals at least in the other."""
+    cost, score = cost.to_numpy(float), score.to_numpy(float) * (1 if higher_is_better else -1)
+    beaten = (
+        (cost <= cost[:, None])
+        & (score >= score[:, None])
+        & ((cost < cost[:, None]) | (score > score[:, None]))
+    )
+    return ~beaten.any(axis=1)

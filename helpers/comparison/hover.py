@@ -1,0 +1,217 @@
+"""Per-slice curves whose values are read at the cursor, on a static page as in a notebook."""
+
+import hashlib
+import html
+import json
+import re
+
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from helpers.comparison._hover_page import SCRIPT, STYLE
+from helpers.comparison.series import Series, axis_title, series_of
+from helpers.labels import Label
+from helpers.results import AS_GIVEN
+
+REACH_SLICES = 5
+"""How far away a method's nearest slice may be to be shown at the cursor."""
+
+_STEPS = (1, 2, 5, 10)
+_SIZE = 1000  # Units of the drawing in both directions; it is stretched to the room it gets.
+
+
+class HoverChart:
+    """What `hover_chart` returns: as the last line of a cell it shows itself.
+
+    Attributes
+    ----------
+    html : str
+        All of it: needs no kernel, no network and no other file.
+    alt : str
+        What it shows.
+    """
+
+    def __init__(self, content: str, alt: str):
+        self.html, self.alt = content, alt
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def hover_chart(
+    table: pd.DataFrame,
+    *,
+    window: tuple[int, int] | None,
+    caption: str,
+    alt: str,
+    metric: str = "jaccard",
+    label: Label | None = Label.NUCLEUS,
+    without: float | str = AS_GIVEN,
+    y_limits: tuple[float, float] | None = None,
+    name: str | None = None,
+) -> HoverChart:
+    """Draw a score of all methods over the slices; cursor, keys or touch show the values.
+
+    Parameters
+    ----------
+    table, window, metric, label, without
+        As for `helpers.results.by_slice`.
+    caption : str
+        Shown below, with the source and profile; say what there is to see.
+    alt : str
+        Describes the chart to those who do not see it.
+    y_limits : (float, float), optional
+        By default what the values need.
+    name : str, optional
+        The figure gets the id ``chart-<name>``; by default a hash of the content.
+
+    Returns
+    -------
+    HoverChart
+
+    Raises
+    ------
+    ValueError
+        If a text is missing, `name` is not fit for an id, the limits are not in order, there is no
+        value, or as `helpers.results.by_slice`.
+    """
+    for what, text in (("caption", caption), ("alt", alt)):
+        if not text.strip():
+            raise ValueError(f"The chart needs a text for {what}; it is empty.")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
+        raise ValueError(f"name is {name!r}; allowed are letters, digits, '-' and '_'.")
+    drawn = [
+        each
+        for each in series_of(table, window=window, metric=metric, label=label, without=without)
+        if len(each.values)
+    ]
+    if not drawn:
+        raise ValueError("There is no value to draw; take another window, metric or class.")
+    first = min(int(each.values.index.min()) for each in drawn)
+    last = max(int(each.values.index.max()) for each in drawn)
+    y_ticks, limits = _limits(drawn, y_limits)
+    digits = 3 if limits[1] <= 2 else 1
+    data = {
+        "first": first,
+        "last": last,
+        "reach": REACH_SLICES,
+        "series": [
+            {
+                "name": each.name,
+                "slices": each.values.index.tolist(),
+                "values": [f"{value:.{digits}f}" for value in each.values],
+            }
+            for each in drawn
+        ],
+    }
+    # "<" inside the data could end the script element that holds it.
+    payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    if name is None:
+        name = hashlib.sha256((payload + caption).encode()).hexdigest()[:12]
+    figure_id = f"chart-{name}"
+    title = html.escape(axis_title(metric, label))
+    lines = "".join(_group(each, (first, last), limits) for each in drawn)
+    rows = "".join(_row(each, figure_id, at) for at, each in enumerate(drawn))
+    content = (
+        f'<figure class="hela-chart" id="{figure_id}">\n<style>{STYLE}</style>\n'
+        f'<p class="hela-chart-title">{title}</p>\n'
+        f'<div class="hela-chart-area" role="img" aria-label="{html.escape(alt.strip())}">'
+        f'<svg{" class=hela-cut" if y_limits else ""} viewBox="0 0 {_SIZE} {_SIZE}" '
+        'preserveAspectRatio="none" aria-hidden="true">'
+        f"{_grid(y_ticks, limits)}{lines}"
+        f'<path class="hela-cursor" d=""/></svg>'
+        f"{_tick_texts((first, last), y_ticks, limits)}"
+        f'<span class="hela-axis-x" aria-hidden="true">Slice</span></div>\n'
+        f'<p class="hela-slice" data-live hidden><output for="{figure_id}-slice"></output>'
+        f'<input type="range" id="{figure_id}-slice" min="{first}" max="{last}" step="1" '
+        f'value="{(first + last) // 2}" aria-label="Slice" autocomplete="off"></p>\n'
+        f'<ul class="hela-series">{rows}</ul>\n'
+        f"<figcaption>{html.escape(caption.strip())}</figcaption>\n"
+        f'<script type="application/json">{payload}</script>\n'
+        f'<script>({SCRIPT})(document.getElementById("{figure_id}"));</script>\n</figure>'
+    )
+    return HoverChart(content, alt.strip())
+
+
+def _limits(drawn: list[Series], given) -> tuple[list[float], tuple[float, float]]:
+    low, high = given or (
+        min(each.values.min() for each in drawn),
+        max(each.values.max() for each in drawn),
+    )
+    if given and not low < high:
+        raise ValueError(f"y_limits are {given}; the first must be below the second.")
+    if low == high:
+        low, high = low - 0.05, high + 0.05
+    ticks = MaxNLocator(6, steps=_STEPS).tick_values(low, high)
+    if given:
+        return [float(t) for t in ticks if low <= t <= high], (low, high)
+    return [float(t) for t in ticks], (float(ticks[0]), float(ticks[-1]))
+
+
+def _y(value: float, limits) -> float:
+    return round((limits[1] - value) / (limits[1] - limits[0]) * _SIZE, 1)
+
+
+def _x(number: int, ends) -> float:
+    return round((number - ends[0]) / max(ends[1] - ends[0], 1) * _SIZE, 1)
+
+
+def _group(each: Series, ends, limits) -> str:
+    """Lines through neighbouring slices, and dots where the neighbours are missing."""
+    parts, dots, before = [], [], None
+    numbers = each.values.index
+    for number, value in each.values.items():
+        place = f"{_x(number, ends):g} {_y(value, limits):g}"
+        parts.append(f"{'L' if before == number - 1 else 'M'}{place}")
+        if number - 1 not in numbers or number + 1 not in numbers:
+            dots.append(f"M{place}h0")
+        before = number
+    own = each.origin != "published"
+    # Dots at the ends of a published curve would say nothing.
+    marks = f'<path class="hela-dot" d="{"".join(dots)}"/>' if own else ""
+    return (
+        f'<g{" class=hela-own" if own else ""} style="{_colours(each)}">'
+        f'<path class="hela-line" d="{"".join(parts)}"/>{marks}</g>'
+    )
+
+
+def _grid(y_ticks: list[float], limits) -> str:
+    lines = "".join(f"M0 {_y(tick, limits):g}H{_SIZE}" for tick in y_ticks)
+    return f'<path class="hela-grid" d="{lines}"/>'
+
+
+def _tick_texts(ends, y_ticks: list[float], limits) -> str:
+    texts = [
+        f'<span class="hela-tick hela-tick-y" aria-hidden="true" '
+        f'style="top:{_y(tick, limits) * 100 / _SIZE:g}%">{tick:g}</span>'
+        for tick in (float(f"{tick:.6g}") for tick in y_ticks)
+    ]
+    numbers = [
+        n
+        for n in MaxNLocator(8, integer=True, steps=_STEPS).tick_values(*ends)
+        if ends[0] <= n <= ends[1]
+    ]
+    texts += [
+        f'<span class="hela-tick hela-tick-x{" hela-tick-minor" if at % 2 else ""}" '
+        f'aria-hidden="true" style="left:{_x(number, ends) * 100 / _SIZE:g}%">{number:g}</span>'
+        for at, number in enumerate(numbers)
+    ]
+    return "".join(texts)
+
+
+def _row(each: Series, figure_id: str, at: int) -> str:
+    scattered = not (each.values.index.to_series().diff() == 1).any()
+    kind = "hela-points" if scattered else "hela-own" if each.origin != "published" else ""
+    return (
+        f'<li><label class="{kind}" style="{_colours(each)}">'
+        f'<input type="checkbox" id="{figure_id}-{at}" checked autocomplete="off" data-live hidden>'
+        f'<span class="hela-key"></span><span>{html.escape(each.name)}</span>'
+        f'<span class="hela-value" data-live hidden></span></label></li>'
+    )
+
+
+def _colours(each: Series) -> str:
+    return f"--light:{each.colour};--dark:{each.dark_colour}"

@@ -1,0 +1,277 @@
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import open_browser, watch
+from matplotlib.colors import to_rgb
+from skimage.color import rgb2lab
+
+from helpers import comparison, results
+from helpers.comparison import series as series_module
+from helpers.comparison.figures import _on_front
+
+
+def rows(method, slices, values, *, origin="computed", run="r", trained=(), metric="jaccard"):
+    return results.as_table(
+        {
+            "method": method,
+            "run": run,
+            "origin": origin,
+            "slice": slices,
+            "metric": metric,
+            "class": "nucleus",
+            "value": values,
+            "present": True,
+            "training": pd.array(np.isin(slices, trained), dtype="boolean"),
+        }
+    )
+
+
+@pytest.fixture
+def table():
+    numbers = np.arange(11, 41)
+    wave = 0.9 + 0.05 * np.sin(numbers / 4)
+    return pd.concat(
+        [
+            rows("fast <b>", [12, 20, 38], [0.7, 0.91, 0.8], trained=[20]),
+            rows("slow", numbers, wave, origin="published"),
+            rows("slow", numbers[5:], wave[5:] + 0.02, run="again"),
+        ],
+        ignore_index=True,
+    )
+
+
+@pytest.fixture
+def costs():
+    return pd.DataFrame(
+        {
+            "method": ["fast <b>", "slow"],
+            "origin": "computed",
+            "run": ["r", "again"],
+            "seconds_per_slice": [0.1, 3.0],
+            "training_minutes": [None, 12.0],
+            "training_slices": [(), (20,)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as chromium:
+        yield chromium
+
+
+def chart(table, **more):
+    texts = {"caption": "Source: toy.", "alt": "Two methods.", "name": "toy"}
+    return comparison.hover_chart(table, **{"window": None, **texts, **more})
+
+
+def open_chart(browser, tmp_path, table, *, width=1280, theme="light", **more):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    log = watch(page)
+    path = tmp_path / "chart.html"
+    path.write_text(
+        f'<!doctype html><html lang="en" data-theme="{theme}"><meta charset="utf-8"><body>'
+        f'<div class="text_html">{chart(table, **more).html}</div></body></html>'
+    )
+    page.goto(path.as_uri())
+    return page, log
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_chart_shows_values_at_the_cursor(browser, tmp_path, table, width, theme):
+    page, log = open_chart(browser, tmp_path, table, width=width, theme=theme)
+    area = page.locator(".hela-chart-area").bounding_box()
+    across = (21 - 11) / (40 - 11)
+    page.mouse.move(area["x"] + across * area["width"], area["y"] + 50)
+    assert page.locator("output").inner_text() == "slice 21"
+    found = dict(
+        zip(
+            page.locator(".hela-key + span").all_inner_texts(),
+            page.locator(".hela-value").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert found == {
+        "slow (published)": f"{0.9 + 0.05 * np.sin(21 / 4):.3f}",
+        "fast <b>": "0.910 at 20",
+        "slow (computed)": f"{0.92 + 0.05 * np.sin(21 / 4):.3f}",
+    }
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert (log.errors, log.remote) == ([], [])
+    key = page.locator(".hela-line").first.evaluate("e => getComputedStyle(e).stroke")
+    light, dark = comparison.method_colours(table["method"])["slow"]
+    expected = np.round(np.array(to_rgb(light if theme == "light" else dark)) * 255).astype(int)
+    assert [int(part) for part in re.findall(r"\d+", key)] == expected.tolist()
+    page.close()
+
+
+def test_the_chart_works_with_keys_alone(browser, tmp_path, table):
+    page, log = open_chart(browser, tmp_path, table)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("output").inner_text() == "slice 12"
+    spoken = page.locator("input[type=range]").get_attribute("aria-valuetext")
+    assert spoken.startswith("slice 12: slow (published) 0.9")
+    assert "fast <b> 0.700" in spoken
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.locator("svg g").first.evaluate("e => getComputedStyle(e).display") == "none"
+    spoken = page.locator("input[type=range]").get_attribute("aria-valuetext")
+    assert "published" not in spoken
+    assert log.errors == []
+    page.close()
+
+
+def test_the_chart_says_where_a_method_has_nothing(browser, tmp_path, table):
+    page, _ = open_chart(browser, tmp_path, table)
+    page.locator("input[type=range]").fill("30")
+    assert page.locator(".hela-value").nth(1).inner_text() == "none"
+    page.close()
+
+
+def test_the_chart_is_small_whole_and_the_same_each_time(table):
+    content = chart(table).html
+    assert content == chart(table).html
+    assert "http" not in content
+    assert "fast &lt;b&gt;" in content
+    assert "fast <b>" not in content
+    payload = json.loads(re.search(r'application/json">(.*?)</script>', content)[1])
+    assert payload["series"][1] == {
+        "name": "fast <b>",
+        "slices": [12, 20, 38],
+        "values": ["0.700", "0.910", "0.800"],
+    }
+    full = pd.concat(
+        rows(f"method {at}", np.arange(1, 301), np.linspace(0.1, 0.9, 300)) for at in range(14)
+    )
+    assert len(chart(full).html) < 200_000
+
+
+def test_the_line_breaks_where_slices_are_missing(table):
+    content = chart(table, y_limits=(0.0, 1.0)).html
+    lines = re.findall(r'hela-line" d="([^"]*)"', content)
+    assert [line.count("M") for line in lines] == [1, 3, 1]
+    assert lines[1] == "M34.5 300M310.3 90M931 200"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"caption": " "}, "needs a text for caption"),
+        ({"alt": ""}, "needs a text for alt"),
+        ({"name": "a b"}, "name is 'a b'; allowed are letters"),
+        ({"y_limits": (1, 0)}, r"y_limits are \(1, 0\); the first must be below"),
+        ({"window": (90, 95)}, "no slice of jaccard, nucleus, lies in window"),
+    ],
+)
+def test_the_chart_refuses(table, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        chart(table, **arguments)
+
+
+def test_colours_can_be_told_from_the_page_and_each_other():
+    def luminance(colour):
+        rgb = np.array(to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    def contrast(a, b):
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    for side, page in ((0, "#ffffff"), (1, "#14181e")):
+        colours = [pair[side] for pair in series_module.COLOURS]
+        assert min(contrast(colour, page) for colour in colours) >= 3
+        lab = rgb2lab(np.array([to_rgb(colour) for colour in colours]))
+        apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
+        assert apart[~np.eye(len(lab), dtype=bool)].min() > 15
+
+
+def test_curves_are_drawn_over_the_published_ones(table):
+    figure = comparison.score_curves(table, window=None, y_limits=(0, 1))
+    axis = figure.axes[0]
+    assert axis.get_ylabel() == "Jaccard index, nucleus"
+    assert axis.get_ylim() == (0, 1)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["slow (published)", "fast <b>", "slow (computed)"]
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
+    assert [line.get_xdata().tolist() for line in hollow if len(line.get_xdata())] == [[20]]
+    dotted = next(line for line in axis.lines if line.get_label() == "fast <b>")
+    assert np.isnan(dotted.get_ydata()).sum() == 2
+
+
+def test_intervals_are_those_of_the_statistics(table):
+    figure = comparison.intervals(table[table["method"] == "slow"], window=None, samples=500)
+    axis = figure.axes[0]
+    wide = results.by_slice(table[table["method"] == "slow"], window=None)
+    expected = comparison.mean_intervals(wide, samples=500)
+    drawn = [bar.lines[0].get_xdata()[0] for bar in axis.containers]
+    np.testing.assert_allclose(drawn, expected["mean"])
+    ends = [bar.lines[2][0].get_segments()[0][:, 0] for bar in axis.containers]
+    np.testing.assert_allclose(ends, expected[["low", "high"]])
+    assert "mean of 25 slices, 95 % interval" in axis.get_xlabel()
+
+
+@pytest.mark.parametrize("cost", ["seconds_per_slice", "training_minutes"])
+def test_pareto(table, costs, cost):
+    figure = comparison.pareto(table, costs, window=None, cost=cost)
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == ["fast <b>", "slow"]
+    means = results.summary(table, window=None)["mean"]
+    expected = [
+        (0.0 if cost == "training_minutes" else 0.1, means["fast <b>", "computed", "r"]),
+        (12.0 if cost == "training_minutes" else 3.0, means["slow", "computed", "again"]),
+    ]
+    found = [tuple(dots.get_offsets()[0]) for dots in axis.collections]
+    np.testing.assert_allclose(found, expected)
+    with pytest.raises(ValueError, match="no run has a mean and"):
+        comparison.pareto(table, costs.iloc[:0], window=None, cost=cost)
+
+
+def test_the_front_has_what_nothing_beats():
+    cost, score = pd.Series([1, 2, 3, 2, 1]), pd.Series([0.5, 0.9, 0.9, 0.7, 0.5])
+    assert _on_front(cost, score, True).tolist() == [True, True, False, False, True]
+    assert _on_front(cost, score, False).tolist() == [True, False, False, False, True]
+
+
+def test_the_league_says_what_it_averages(table):
+    views = {
+        "central": {"window": (20, 30)},
+        "test": {"window": None, "test_only": True},
+    }
+    league = comparison.league_table(table, views)
+    assert [key[:2] for key in league.index] == [
+        ("fast <b>", "computed"),
+        ("slow", "published"),
+        ("slow", "computed"),
+    ]
+    central, test = "central, slices 20 to 30", "test, all slices"
+    assert list(league.columns.levels[0]) == [central, test]
+    first = league.iloc[0]
+    assert first[(central, "mean")] == 0.91
+    assert first[(central, "training")] == "1 of 1"
+    assert first[(central, "no nucleus")] == "none in it"
+    assert first[(test, "mean")] == 0.75
+    assert first[(test, "slices")] == 2
+    page = comparison.style_league(league, "Source: toy.").to_html()
+    assert page == comparison.style_league(league, "Source: toy.").to_html()
+    assert "0.750" in page
+    # The best over eleven slices; that of one slice (0.910) does not compete.
+    best = league[(central, "mean")].max()
+    bold = re.search(r"([^{}]*)\{\s*font-weight: bold", page)[1]
+    row = list(league[(central, "mean")]).index(best)
+    assert re.findall(r"row(\d+)_col0\b", bold) == [str(row)]
+
+
+def test_the_league_refuses(table):
+    with pytest.raises(ValueError, match="there are no views"):
+        comparison.league_table(table, {})
+    with pytest.raises(ValueError, match="view 'a' has no window"):
+        comparison.league_table(table, {"a": {}})
+    with pytest.raises(ValueError, match="needs a caption"):
+        comparison.style_league(comparison.league_table(table, {"a": {"window": None}}), "")
