@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from tiny_network import KERAS_WARNING, small_cell, tiny_network
 
-from helpers.inference import label_tiled, labels_at_size, predictor, segment, tile_probabilities
+from helpers.inference import (
+    Segmenter,
+    label_tiled,
+    labels_at_size,
+    predictor,
+    segment,
+    tile_probabilities,
+)
 from helpers.labels import Label
 from helpers.training import Preparation, as_input, build
 
@@ -71,6 +78,8 @@ def test_the_batch_does_not_change_the_result():
     one, three = (dict(segment(CELL, model, slices=(3, 8, 9), batch=size)) for size in (1, 3))
     for number, labels in one.items():
         np.testing.assert_array_equal(labels, three[number])
+        alone = Segmenter(model, CELL.pixel_size_nm)(CELL.image(number))
+        np.testing.assert_array_equal(labels, alone)
 
 
 def test_the_network_sees_what_it_was_trained_on():

@@ -2,6 +2,7 @@
 
 from helpers.inference.segmentation import (
     Segmentation,
+    Segmenter,
     labels_at_size,
     peak_memory_mb,
     predictor,
@@ -11,6 +12,7 @@ from helpers.inference.tiles import label_tiled, tile_probabilities
 
 __all__ = [
     "Segmentation",
+    "Segmenter",
     "label_tiled",
     "labels_at_size",
     "peak_memory_mb",

@@ -1,13 +1,12 @@
 """What the device is, which precision it computes fastest, and models made for it."""
 
 import os
-import platform
-import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 from helpers.checks import check_choice
+from helpers.results.record import device as processor
 from helpers.training.recipe import PRECISIONS
 
 
@@ -55,8 +54,7 @@ def device_name() -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return f"CPU ({platform.machine()}, {cores} cores)"
+    return processor()
 
 
 def choose_precision(wanted: str = "auto") -> str:

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import platform
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +13,7 @@ import pandas as pd
 from helpers import settings as settings_module
 from helpers.atomic import write_whole
 from helpers.labels import Label
+from helpers.results.record import versions
 from helpers.stack_type import Stack
 from helpers.training import files
 from helpers.training.device import choose_precision, device_name, need_tensorflow, precision_of
@@ -141,11 +140,7 @@ def train(
             },
             **loop.outcome(),
             "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("keras", "numpy")},
-                "tensorflow": tf.__version__,
-            },
+            "versions": versions(),
         }
         return _store(folder, model, as_table(loop.rows), record)
 
