@@ -1,6 +1,7 @@
 import json
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import scipy.io
 import tifffile
 from PIL import Image
 
-from helpers import own_data, results
+from helpers import label_maps, own_data, results
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.results import evaluation
@@ -125,6 +126,22 @@ def test_a_changed_function_is_another_run(stack, settings):
     assert results.fingerprint(nothing) == results.fingerprint(nothing)
     with pytest.raises(ValueError, match="give code="):
         results.fingerprint(max)
+
+
+def test_fingerprints_know_partials_packages_and_classes_of_notebooks():
+    def shift(image, by):
+        return image + by
+
+    class Made:
+        __module__ = "__main__"  # as in a notebook: no file has its source
+
+        def __call__(self, image):
+            return image
+
+    assert results.fingerprint(partial(shift, by=1)) == results.fingerprint(shift)
+    assert results.fingerprint(Made()) == results.fingerprint(Made)
+    assert results.fingerprint(results) != results.fingerprint(label_maps)
+    assert results.fingerprint(shift, "1") != results.fingerprint(shift, "2")
 
 
 def test_slices_can_be_added(stack, truth, settings):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import results, sample
+from helpers.results import published
 from helpers.settings import Settings
 from helpers.stack import load_stack
 
@@ -54,22 +55,25 @@ def test_test_only_leaves_out_what_may_have_been_trained_on(table):
     assert found["slices"].droplevel(["origin", "run"])["U-Net"] == 151 - 40
 
 
-def test_a_damaged_figure_is_named(settings, table, published_settings, monkeypatch, tmp_path):
-    from helpers.results import published
-
+def test_a_damaged_figure_is_named(settings, monkeypatch, tmp_path):
     (tmp_path / "figure.fig").write_bytes(b"MATLAB 5.0 no")
     monkeypatch.setattr(published.data, "fetch", lambda *_, **__: tmp_path / "figure.fig")
     with pytest.raises(ValueError, match=r"figure\.fig cannot be read as a MATLAB figure"):
         results.load_published(settings=settings)
 
 
-def test_load_all_joins_published_and_computed(published_settings, tmp_path, data_dir, table):
+@pytest.fixture
+def own(published_settings, data_dir, tmp_path):
+    """Return settings with the published files and a results folder of the test's own."""
     folder = tmp_path / "data"
     folder.mkdir()
     for each in data_dir.iterdir():
         if each.name != "results":
             (folder / each.name).symlink_to(each)
-    own = replace(published_settings, data_dir=folder)
+    return replace(published_settings, data_dir=folder)
+
+
+def test_load_all_joins_published_and_computed(own, table):
     assert len(results.load_all(settings=own)) == len(table)
     stack = load_stack("phantom", settings=own)
     number = stack.example
@@ -88,15 +92,7 @@ def test_load_all_joins_published_and_computed(published_settings, tmp_path, dat
 
 
 @pytest.mark.filterwarnings("ignore:Slices .* of the sample are left out")
-def test_the_authors_segmentations_score_as_their_curve(
-    published_settings, tmp_path, data_dir, table
-):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for each in data_dir.iterdir():
-        if each.name != "results":
-            (folder / each.name).symlink_to(each)
-    own = replace(published_settings, data_dir=folder)
+def test_the_authors_segmentations_score_as_their_curve(own, table):
     stack = load_stack("sample", settings=own)
     recovered = results.evaluate_recovered(stack, settings=own)
     assert set(recovered["origin"]) == {"recovered"}

@@ -28,7 +28,7 @@ min-height:2.75rem;margin:0}
 .hela-slice input{width:100%;min-width:0;margin:0;height:2.75rem;cursor:pointer;
 accent-color:var(--pst-color-primary,#0072b2)}
 .hela-slice output{font-weight:600;font-variant-numeric:tabular-nums}
-.hela-series{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));
+.hela-series{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18rem),1fr));
 column-gap:2rem;margin:0;padding:0;list-style:none}
 .hela-series li{margin:0;padding:0}
 .hela-series label{display:grid;grid-template-columns:auto 1.75rem 1fr auto;column-gap:.5rem;

@@ -164,10 +164,15 @@ def _sources(part) -> list[str]:
     while hasattr(part, "func"):  # functools.partial
         part = part.func
     if not isinstance(part, ModuleType) and not hasattr(part, "__code__"):
-        part = type(part) if not inspect.isclass(part) else part
+        part = part if inspect.isclass(part) else type(part)
     try:
         return [inspect.getsource(part)]
     except (OSError, TypeError):
+        methods = vars(part).values() if inspect.isclass(part) else ()
+        # Of a class made in a notebook only its methods' source can be had.
+        found = [inspect.getsource(each) for each in methods if inspect.isfunction(each)]
+        if found:
+            return found
         raise ValueError(
             f"the source of {part!r} cannot be had; give code=, a text that you change "
             "whenever what it computes changes."
