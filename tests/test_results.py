@@ -1,5 +1,6 @@
 import json
 import warnings
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -142,6 +143,25 @@ def test_fingerprints_know_partials_packages_and_classes_of_notebooks():
     assert results.fingerprint(Made()) == results.fingerprint(Made)
     assert results.fingerprint(results) != results.fingerprint(label_maps)
     assert results.fingerprint(shift, "1") != results.fingerprint(shift, "2")
+
+
+def test_one_slice_at_a_time_is_in_memory(settings):
+    stack = own_data.open_stack(
+        np.full((9, 30, 30), 3, np.uint8),
+        voxel_nm=(50, 10, 10),
+        labels=np.full((9, 30, 30), 3, "u1"),
+    )
+    given, alive = [], []
+
+    def segmenter(image):
+        alive.append(sum(ref() is not None for ref in given))
+        labels = image.copy()
+        given.extend([weakref.ref(image), weakref.ref(labels)])
+        return labels
+
+    results.evaluate(segmenter, stack, method="copy", settings=settings)
+    assert len(alive) == 9
+    assert max(alive) <= 1  # the labels of the slice before
 
 
 def test_slices_can_be_added(stack, truth, settings):
