@@ -20,7 +20,10 @@ from helpers.training import (
     as_input,
     augment,
     build,
+    choose_precision,
     cross_entropy,
+    device,
+    device_name,
     items_of,
     plot_history,
     stream,
@@ -356,6 +359,30 @@ def test_each_precision_trains_the_same_float32_weights(tmp_path, precision):
     assert run.record["precision"] == precision_of(model) == precision
     assert {w.dtype for w in model.get_weights()} == {np.dtype(np.float32)}
     assert np.isfinite(run.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((8, 9), "bfloat16"), ((7, 5), "float16"), ((6, 1), "float32")]
+)
+def test_precision_is_what_a_gpu_computes_fast(monkeypatch, capability, expected):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    details = {"compute_capability": capability, "device_name": "a GPU"}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    assert choose_precision() == expected
+    assert choose_precision("float32") == "float32"
+    assert device_name() == "a GPU"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fma avx512_bf16", "bfloat16"), ("fma avx2", "float32")]
+)
+def test_precision_is_what_a_processor_computes_fast(monkeypatch, tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert choose_precision() == expected
+    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "none")
+    assert choose_precision() == "float32"
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_a_profile_changes_numbers_alone():
             )
             == quick
         )
+    assert quick.batch * quick.patch_px**2 == 16 * 128**2
     assert [quick.rate_at(0, at) for at in (0, 0.5, 1)] == pytest.approx([1e-3, 5e-4, 0])
 
 

@@ -9,6 +9,9 @@ from helpers.checks import check_choice
 from helpers.results.record import device as processor
 from helpers.training.recipe import PRECISIONS
 
+CPU_INFO = Path("/proc/cpuinfo")
+"""Where Linux says what a processor can do; on other systems bfloat16 must be asked for."""
+
 
 def need_tensorflow():
     """Import TensorFlow, or say how to get it.
@@ -67,8 +70,8 @@ def choose_precision(wanted: str = "auto") -> str:
     Returns
     -------
     {"float32", "bfloat16", "float16"}
-        For ``auto``: bfloat16 on a processor and on a GPU of compute capability 8.0 (Ampere) or
-        newer, float16 on one older than that and from 7.0, float32 on what cannot do either.
+        For ``auto``: bfloat16 on a processor that says it multiplies it and on a GPU of compute
+        capability 8.0 (Ampere) or newer, float16 on one from 7.0, else float32.
 
     Raises
     ------
@@ -89,13 +92,13 @@ def choose_precision(wanted: str = "auto") -> str:
     return "bfloat16" if _has_fast_bfloat16() else "float32"
 
 
-def _has_fast_bfloat16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
+def _has_fast_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself; emulated it is slower than float32."""
     try:
-        flags = cpu_info.read_text()
+        flags = CPU_INFO.read_text().split()
     except OSError:
         return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags or "bf16" in flags.split()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 @contextmanager

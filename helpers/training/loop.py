@@ -21,6 +21,9 @@ from helpers.training.recipe import Recipe
 from helpers.training.split import Split
 from helpers.training.validation import validate
 
+MAX_VALIDATION_SLICES = 10
+"""So many test slices are read to watch a training, evenly spread; patches come from these."""
+
 
 @dataclass
 class _Clock:
@@ -63,7 +66,8 @@ class Loop:
         self._items = items_of(slices, recipe)
         self._seen = None
         if split.test:
-            every = math.ceil(len(split.test) / recipe.validation_items)
+            few = min(recipe.validation_items, MAX_VALIDATION_SLICES)
+            every = math.ceil(len(split.test) / few)
             seen = load_slices(stack, split.test[::every], recipe.preparation, **options)
             self._seen = items_of(seen, recipe).some(recipe.validation_items)
         self._steps = recipe.total_steps(len(self._items))
