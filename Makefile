@@ -57,5 +57,5 @@ PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 pins:
 	$(PIN) --output-file requirements.txt
 	sed -n 's/^\([^ ]*==[^\\]*\).*/\1/p' requirements.txt > .constraints.txt
-	$(PIN) --extra networks --constraint .constraints.txt --output-file requirements-networks.txt
+	$(PIN) --extra networks --extra hed --constraint .constraints.txt --output-file requirements-networks.txt
 	rm .constraints.txt

@@ -21,7 +21,9 @@ def step_seconds(name, policy):
     channels = 3 if name in networks.BACKBONES else 1
     model = networks.NETWORKS[name](input_shape=(*SHAPE, channels), weights=None)
     model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy", jit_compile=False
+        keras.optimizers.SGD(1e-3, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
     )
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, (BATCH, *SHAPE, channels)).astype(np.float32)

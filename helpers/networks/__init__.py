@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"The networks need TensorFlow and Keras ({error}). Install them with "
-        "pip install -r requirements-networks.txt, or pip install 'helpers[networks]'."
+        "pip install -r requirements-networks.txt, or pip install '.[networks,hed]'."
     ) from error
 if keras.config.backend() != "tensorflow":
     raise ImportError(
@@ -25,7 +25,7 @@ if keras.config.backend() != "tensorflow":
 
 from helpers.networks.assembly import freeze_encoder, initialisation_of
 from helpers.networks.describe import (
-    Parameters,
+    ParameterCount,
     ReceptiveField,
     count_parameters,
     receptive_field,
@@ -60,7 +60,7 @@ NETWORKS = {
 __all__ = [
     "BACKBONES",
     "NETWORKS",
-    "Parameters",
+    "ParameterCount",
     "ReceptiveField",
     "count_parameters",
     "draw",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.layers import CropLike, PadToMultiple, Preprocessing, padded
+from helpers.networks.loading import load_file
+from helpers.networks.weights import KINDS
 
 ENCODER = "encoder"
 """Name of the layer that holds a pretrained network's backbone."""
@@ -83,7 +84,7 @@ def finish(
     outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
     model = keras.Model(inputs, outputs, name=name)
     if is_path(weights):
-        weights_module.load_file(model, Path(weights))
+        load_file(model, Path(weights))
         initialisation = f"weights from {Path(weights).name}"
     model.initialisation = initialisation
     return model
@@ -97,7 +98,7 @@ def check_classes(classes: int) -> None:
 
 def is_path(weights) -> bool:
     """Tell whether `weights` names a file, not a kind of weights."""
-    return weights is not None and weights not in weights_module.KINDS
+    return weights is not None and weights not in KINDS
 
 
 def cut_encoder(backbone: keras.Model, layers: tuple[str, ...]) -> keras.Model:
@@ -124,7 +125,7 @@ def rebuild(model: keras.Model, input_shape: tuple, change) -> keras.Model:
         With the same weights.
     """
     # Not with the model's own from_config: subclasses of keras_hub have one of another kind.
-    plain = keras.Model(model.inputs, model.outputs)
+    plain = keras.Model(model.input, model.output)
     config = plain.get_config()
     for layer in config["layers"]:
         if layer["class_name"] == "InputLayer":

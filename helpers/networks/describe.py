@@ -28,7 +28,7 @@ _EVERYTHING = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
-class Parameters:
+class ParameterCount:
     """How many numbers a network learns or keeps, statistics of batches among them.
 
     Attributes
@@ -59,7 +59,7 @@ class ReceptiveField:
     reach_px: float
 
 
-def count_parameters(model: keras.Model) -> Parameters:
+def count_parameters(model: keras.Model) -> ParameterCount:
     """Count a network's parameters.
 
     Parameters
@@ -68,10 +68,10 @@ def count_parameters(model: keras.Model) -> Parameters:
 
     Returns
     -------
-    Parameters
+    ParameterCount
     """
     encoders = [layer for layer in model.layers if layer.name == ENCODER]
-    return Parameters(sum(layer.count_params() for layer in encoders), model.count_params())
+    return ParameterCount(sum(layer.count_params() for layer in encoders), model.count_params())
 
 
 def receptive_field(model: keras.Model) -> ReceptiveField:
@@ -115,9 +115,7 @@ def _follow(nodes: list[Node], axis: int, place: int) -> tuple[float, float]:
                 continue
             known = spans[source]
             spans[source] = (
-                needed
-                if known is None
-                else (min(needed[0], known[0]), max(needed[1], known[1]))
+                needed if known is None else (min(needed[0], known[0]), max(needed[1], known[1]))
             )
     return spans[0]
 

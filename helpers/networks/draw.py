@@ -111,9 +111,7 @@ def _draw_block(axes, block: Block, centre: float, width: float, height: float, 
 
 
 def _draw_skip(axes, skip: Skip, centres: list[float], heights: list[float]) -> None:
-    points = [
-        (centres[i], heights[i] / 2 + _LABEL_ROOM + 0.02) for i in (skip.start, skip.stop)
-    ]
+    points = [(centres[i], heights[i] / 2 + _LABEL_ROOM + 0.02) for i in (skip.start, skip.stop)]
     (x0, y0), (x1, y1) = points
     longest = centres[-1] - centres[0]
     # The middle of such a curve is at three quarters of the height of its two inner points.
@@ -139,5 +137,9 @@ def _legend(figure: Figure, blocks: list[Block], skips: list[Skip]) -> None:
             entries.append(Line2D([], [], color=colour, linestyle=style, label=label))
     if entries:
         figure.legend(
-            handles=entries, loc="lower center", ncols=len(entries), frameon=False, fontsize=_TEXT_PT
+            handles=entries,
+            loc="lower center",
+            ncols=len(entries),
+            frameon=False,
+            fontsize=_TEXT_PT,
         )

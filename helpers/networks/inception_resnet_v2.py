@@ -4,9 +4,9 @@ import os
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.assembly import begin, check_classes, cut_encoder, rebuild
 from helpers.networks.deeplab import STRIDE, deeplab
+from helpers.networks.loading import load_backbone
 
 
 def inception_resnet_v2_deeplabv3plus(
@@ -51,7 +51,7 @@ def inception_resnet_v2_deeplabv3plus(
     backbone = keras.applications.InceptionResNetV2(
         include_top=False, weights=None, input_shape=(None, None, 3)
     )
-    initialisation = weights_module.load_backbone(backbone, "inception_resnet_v2", weights)
+    initialisation = load_backbone(backbone, "inception_resnet_v2", weights)
     encoder = rebuild(backbone, x.shape[1:], _Changes())
     # The map at a quarter is what the second pooling takes; its layer has no fixed name.
     pools = [layer for layer in encoder.layers if isinstance(layer, keras.layers.MaxPooling2D)]

@@ -95,7 +95,9 @@ def _skips(nodes: list[Node], edges: set) -> list[tuple[int, int, int]]:
 
     The main path is the one with most convolutions.
     """
-    sources = [[s for s in dict.fromkeys(n.sources) if (s, i) in edges] for i, n in enumerate(nodes)]
+    sources = [
+        [s for s in dict.fromkeys(n.sources) if (s, i) in edges] for i, n in enumerate(nodes)
+    ]
     length: list[int] = []
     for node, before in zip(nodes, sources, strict=True):
         length.append(max((length[s] for s in before), default=0) + node.is_convolution)
@@ -140,7 +142,7 @@ def _blocks(nodes: list[Node], trunk: list) -> tuple[list[Block], list[int]]:
     """Group the nodes; also return each node's block, or the next one if it is in none."""
     groups: list[tuple[tuple, list[int]]] = []
     waiting: list[int] = []
-    for i, (used, unavoidable) in enumerate(trunk):
+    for i, (_, unavoidable) in enumerate(trunk):
         waiting.append(i)
         if not unavoidable:
             continue

@@ -4,8 +4,8 @@ import os
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.assembly import begin, check_classes, finish
+from helpers.networks.weights import RANDOM, check_kind
 
 _FILTERS = 64
 _LEVELS = {10: 1, 15: 2, 20: 3}
@@ -55,7 +55,7 @@ def paper_unet(
     check_classes(classes)
     if layers not in _LEVELS:
         raise ValueError(f"layers is {layers}; allowed are 10, 15 and 20, as the paper counts.")
-    weights_module.check_kind(weights, "paper_unet", ())
+    check_kind(weights, "paper_unet", ())
     levels = _LEVELS[layers]
     inputs, x = begin(input_shape, 2**levels, "tf", channels=(1, 3))
     for level in range(1, levels + 1):
@@ -67,7 +67,7 @@ def paper_unet(
             _FILTERS, 4, strides=2, padding="same", name=f"up{level}_transposed"
         )(x)
         x = keras.layers.Conv2D(classes, 1, name=f"up{level}_classes")(x)
-    return finish("paper_unet", inputs, x, weights, weights_module.RANDOM)
+    return finish("paper_unet", inputs, x, weights, RANDOM)
 
 
 def _convolution(x, name: str):

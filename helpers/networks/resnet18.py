@@ -4,9 +4,9 @@ import os
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.assembly import begin, check_classes, cut_encoder, rebuild
 from helpers.networks.deeplab import STRIDE, deeplab
+from helpers.networks.loading import load_backbone
 
 
 def resnet18_deeplabv3plus(
@@ -48,13 +48,11 @@ def resnet18_deeplabv3plus(
     check_classes(classes)
     inputs, x = begin(input_shape, STRIDE, "torch")
     backbone = plain_resnet18()
-    initialisation = weights_module.load_backbone(backbone, "resnet18", weights)
+    initialisation = load_backbone(backbone, "resnet18", weights)
     encoder = cut_encoder(
         rebuild(backbone, x.shape[1:], _keep_resolution), ("stack0_block1_out", "stack3_block1_out")
     )
-    return deeplab(
-        "resnet18_deeplabv3plus", inputs, encoder, x, classes, weights, initialisation
-    )
+    return deeplab("resnet18_deeplabv3plus", inputs, encoder, x, classes, weights, initialisation)
 
 
 def plain_resnet18() -> keras.Model:

@@ -4,9 +4,9 @@ import os
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.assembly import begin, check_classes, finish
 from helpers.networks.layers import conv_block
+from helpers.networks.weights import RANDOM, check_kind
 
 
 def unet(
@@ -57,7 +57,7 @@ def unet(
         raise ValueError(f"depth is {depth}; allowed are 1 to 6.")
     if filters < 1:
         raise ValueError(f"filters is {filters}; it must be 1 or more.")
-    weights_module.check_kind(weights, "unet", ())
+    check_kind(weights, "unet", ())
     inputs, x = begin(input_shape, 2**depth, "tf", channels=(1, 3))
     skips = []
     for level in range(depth):
@@ -71,7 +71,7 @@ def unet(
         x = keras.layers.Concatenate(name=f"{name}_skip")([x, skips[level]])
         x = _two_convolutions(x, count, name)
     logits = keras.layers.Conv2D(classes, 1, name="logits")(x)
-    return finish("unet", inputs, logits, weights, weights_module.RANDOM)
+    return finish("unet", inputs, logits, weights, RANDOM)
 
 
 def _two_convolutions(x, filters: int, name: str):

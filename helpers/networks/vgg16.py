@@ -4,21 +4,27 @@ import os
 
 import keras
 
-from helpers.networks import weights as weights_module
 from helpers.networks.assembly import begin, check_classes, cut_encoder, finish
 from helpers.networks.layers import Unpool, conv_block
+from helpers.networks.loading import load_backbone
 
 _BLOCK_ENDS = tuple(f"block{i}_conv{2 if i < 3 else 3}" for i in range(1, 6))
 # Filters of the decoder's convolutions, in the mirrored order of the encoder's; the last
 # convolution of all gives the classes.
-_SEGNET_FILTERS = {5: (512, 512, 512), 4: (512, 512, 256), 3: (256, 256, 128), 2: (128, 64), 1: (64,)}
+_SEGNET_FILTERS = {
+    5: (512, 512, 512),
+    4: (512, 512, 256),
+    3: (256, 256, 128),
+    2: (128, 64),
+    1: (64,),
+}
 _SKIP_FILTERS = {4: 256, 3: 128, 2: 64, 1: 32}
 
 
 def _encoder(image_shape: tuple, weights) -> tuple[keras.Model, str]:
     """Return VGG16 up to its last convolution, and what its weights are."""
     backbone = keras.applications.VGG16(include_top=False, weights=None, input_shape=image_shape)
-    initialisation = weights_module.load_backbone(backbone, "vgg16", weights)
+    initialisation = load_backbone(backbone, "vgg16", weights)
     return cut_encoder(backbone, _BLOCK_ENDS), initialisation
 
 

