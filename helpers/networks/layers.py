@@ -100,8 +100,9 @@ class CropLike(keras.layers.Layer):
 class Unpool(keras.layers.Layer):
     """Put each value back to where a 2 x 2 max-pooling had found it, and zeros elsewhere.
 
-    It takes a list: the maps to enlarge (n, y, x, c), and those before the pooling
-    (n, 2y, 2x, c), whose maxima say where. Of equal maxima the first in row order counts.
+    It takes a list: the maps to enlarge (n, y, x, c), and those before the pooling, whose maxima
+    say where: (n, 2y, 2x, c), or a row or column less. Of equal maxima the first in row order
+    counts.
 
     Notes
     -----
@@ -112,14 +113,14 @@ class Unpool(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        """Return the enlarged maps, (n, 2y, 2x, c)."""
+        """Return the enlarged maps, as large as those before the pooling."""
         maps, before = inputs
         dtype = maps.dtype
         if dtype == tf.bfloat16 and tf.config.list_physical_devices("GPU"):
             # TensorFlow has these operations in bfloat16 for the CPU, not for every GPU.
             maps, before = tf.cast(maps, tf.float32), tf.cast(before, tf.float32)
         before = tf.stop_gradient(tf.cast(before, maps.dtype))
-        options = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+        options = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
         pooled = tf.raw_ops.MaxPool(input=before, **options)
         unpooled = tf.raw_ops.MaxPoolGrad(
             orig_input=before, orig_output=pooled, grad=maps, **options

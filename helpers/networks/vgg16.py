@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from helpers.networks.assembly import begin, check_classes, cut_encoder, finish
+from helpers.networks.assembly import begin, check_classes, cut_encoder, finish, rebuild
 from helpers.networks.layers import Unpool, conv_block
 from helpers.networks.loading import load_backbone
 
@@ -23,9 +23,18 @@ _SKIP_FILTERS = {4: 256, 3: 128, 2: 64, 1: 32}
 
 def _encoder(image_shape: tuple, weights) -> tuple[keras.Model, str]:
     """Return VGG16 up to its last convolution, and what its weights are."""
-    backbone = keras.applications.VGG16(include_top=False, weights=None, input_shape=image_shape)
+    backbone = keras.applications.VGG16(
+        include_top=False, weights=None, input_shape=(None, None, 3)
+    )
     initialisation = load_backbone(backbone, "vgg16", weights)
-    return cut_encoder(backbone, _BLOCK_ENDS), initialisation
+    rebuilt = rebuild(backbone, image_shape, _pool_every_pixel)
+    return cut_encoder(rebuilt, _BLOCK_ENDS), initialisation
+
+
+def _pool_every_pixel(layer_class: str, config: dict) -> None:
+    """Let pooling keep the last row and column of a map of odd size: 45 rows become 23, not 22."""
+    if layer_class == "MaxPooling2D":
+        config["padding"] = "same"
 
 
 def vgg16_segnet(
@@ -65,10 +74,10 @@ def vgg16_segnet(
     (2015), arXiv:1409.1556; used by Karabag et al. (2020), doi 10.1371/journal.pone.0230605.
     """
     check_classes(classes)
-    inputs, x = begin(input_shape, 32, "caffe")
+    inputs, x = begin(input_shape, 8, "caffe")
     encoder, initialisation = _encoder(x.shape[1:], weights)
     features = encoder(x)
-    x = keras.layers.MaxPooling2D(name="pool5")(features[-1])
+    x = keras.layers.MaxPooling2D(padding="same", name="pool5")(features[-1])
     for step, filters in _SEGNET_FILTERS.items():
         x = Unpool(name=f"decoder{step}_unpool")([x, features[step - 1]])
         for i, count in enumerate(filters, start=1):
