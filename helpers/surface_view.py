@@ -1,0 +1,176 @@
+"""A surface that turns: in a notebook and on the static page alike, with no network."""
+
+import base64
+import re
+
+import numpy as np
+
+from helpers._surface_page import surface_page
+from helpers.checks import check_length
+
+MAX_TRIANGLES = 50_000
+"""Largest mesh shown: about 0.6 MB of page, and still fluent on a phone."""
+
+CUT_STEPS = 100
+
+
+class Surface:
+    """What `show_surface` returns: as the last line of a cell it shows itself.
+
+    Attributes
+    ----------
+    html : str
+        The whole figure.
+    alt : str
+        What it shows.
+    """
+
+    def __init__(self, html: str, alt: str):
+        self.html = html
+        self.alt = alt
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def show_surface(
+    vertices_um: np.ndarray,
+    faces: np.ndarray,
+    *,
+    caption: str,
+    alt: str,
+    slice_distance_nm: float | None = None,
+    colour: str = "#56b4e9",
+    cut_colour: str = "#e69f00",
+    name: str | None = None,
+    max_width_px: int = 560,
+) -> Surface:
+    """Show a triangle mesh that a reader turns, zooms and cuts.
+
+    The page draws it itself: no kernel, no network, no WebGL. Drag or arrow keys turn it, plus
+    and minus, two fingers or the wheel with the control key zoom, a slider cuts it along a slice.
+    It turns round once by itself, unless the reader asked for less motion. Parallel projection, so
+    that the scale bar holds everywhere; x to the right, slices downwards.
+
+    Parameters
+    ----------
+    vertices_um : (n, 3) array of float
+        Points, (z, y, x), in micrometres, for example of `helpers.volume.measures`.
+    faces : (m, 3) array of integers
+        Triangles: rows of `vertices_um`. All wound alike; which way does not matter.
+    caption : str
+        Shown below; says what there is to see.
+    alt : str
+        Describes it to those who do not see it.
+    slice_distance_nm : float, optional
+        With it, the slider that cuts shows slice numbers, slice 1 lying at z = 0; without, heights.
+    colour, cut_colour : str
+        Of the surface and of the cut's face, ``#rrggbb``.
+    name : str, optional
+        Name of the figure, for a link: it gets the id ``surface-<name>``. By default the id is a
+        hash of the content.
+    max_width_px : int
+
+    Returns
+    -------
+    Surface
+
+    Raises
+    ------
+    ValueError
+        If a text is missing, a colour or the name is not fit for use, or the mesh is empty, too
+        large, not finite, or has faces without their points.
+
+    Examples
+    --------
+    >>> corners = [[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]]
+    >>> sides = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]
+    >>> show_surface(corners, sides, caption="One corner of a cube.", alt="A tetrahedron")
+    A tetrahedron
+    """
+    for what, text in (("caption", caption), ("alt", alt)):
+        if not text.strip():
+            raise ValueError(f"The surface needs a text for {what}; it is empty.")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
+        raise ValueError(f"name is {name!r}; allowed are letters, digits, '-' and '_'.")
+    points, faces = _checked(vertices_um, faces)
+    low, size = points.min(axis=0), np.ptp(points, axis=0)
+    step = float(check_length(size.max(), "extent of the mesh")) / 65535
+    wide = len(points) > 65536
+    data = {
+        "points": _base64(np.rint((points - low) / step).astype("<u2")),
+        "faces": _base64(_outward(points, faces).astype("<u4" if wide else "<u2")),
+        "wide": wide,
+        "count": len(points),
+        "step_um": step,
+        "size_um": size.tolist(),
+        "low_um": float(low[2]),
+        "colour": _rgb(colour, "colour"),
+        "cut_colour": _rgb(cut_colour, "cut_colour"),
+    }
+    if slice_distance_nm is None:
+        cuts = CUT_STEPS
+        data |= {"cut_um": float(low[2]), "cut_step_um": float(size[2]) / cuts}
+    else:
+        distance = check_length(slice_distance_nm, "slice_distance_nm") / 1000
+        first, last = (int(end // distance) + 1 for end in (low[2], low[2] + size[2]))
+        cuts = max(1, last - first)
+        data |= {
+            "cut_um": (first - 1) * distance,
+            "cut_step_um": distance,
+            "first_slice": first,
+        }
+    html = surface_page(
+        data,
+        slices=cuts,
+        caption=caption.strip(),
+        alt=alt.strip(),
+        name=name,
+        max_width_px=max_width_px,
+    )
+    return Surface(html, alt.strip())
+
+
+def _checked(vertices_um, faces) -> tuple[np.ndarray, np.ndarray]:
+    """Return points as (x, y, z) and faces, or say what is wrong with them."""
+    points, faces = np.asarray(vertices_um, dtype=float), np.asarray(faces)
+    for what, array in (("vertices_um", points), ("faces", faces)):
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise ValueError(f"{what} has shape {array.shape}; allowed is (n, 3).")
+    if not len(faces):
+        raise ValueError("The mesh has no faces, so there is nothing to show; see its note.")
+    if not np.isfinite(points).all():
+        raise ValueError("vertices_um holds values that are not finite; leave such points out.")
+    if not np.issubdtype(faces.dtype, np.integer):
+        raise ValueError(f"faces are of type {faces.dtype}; they must be integers.")
+    if faces.min() < 0 or faces.max() >= len(points):
+        raise ValueError(
+            f"faces name the points {faces.min()} to {faces.max()}; there are 0 to "
+            f"{len(points) - 1}."
+        )
+    if len(faces) > MAX_TRIANGLES:
+        raise ValueError(
+            f"The mesh has {len(faces):,} triangles; allowed are {MAX_TRIANGLES:,}. Make a coarser "
+            "one, for instance with max_triangles of helpers.volume.measures.measure_nucleus."
+        )
+    return points[:, ::-1], faces
+
+
+def _outward(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Wind the triangles so that, seen from outside, their corners run anticlockwise."""
+    a, b, c = (points[faces[:, corner]] - points.mean(axis=0) for corner in range(3))
+    volume = np.einsum("ij,ij->", a, np.cross(b, c))
+    return faces if volume >= 0 else faces[:, ::-1]
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+
+
+def _rgb(colour: str, name: str) -> list[int]:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise ValueError(f"{name} is {colour!r}; allowed is #rrggbb, such as #56b4e9.")
+    return list(bytes.fromhex(colour[1:]))
