@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 import scipy.io
+import tifffile
 
 from helpers import data, full_stack, sample
 from helpers import settings as settings_module
@@ -23,6 +24,7 @@ __all__ = [
     "published_labels",
     "published_name",
     "resolve_source",
+    "second_cell",
 ]
 
 PAPER_VOXEL_NM = (50.0, 10.0, 10.0)
@@ -30,6 +32,7 @@ PAPER_VOXEL_NM = (50.0, 10.0, 10.0)
 
 _GROUND_TRUTH = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_{:03d}.mat"
 _SEVERAL_NUCLEI = "hela-unet2/CODE/GroundTruth_multiNuclei/GT_Slice_{:03d}.mat"
+_SECOND_CELL = "mitoem/CODE/OriginalImages/"
 _LICENCE = "CC0 (EM images, EMPIAR); ground truth published by its authors"
 _CITATION = (
     "Karabag C, Jones ML, Peddie CJ, Weston AE, Collinson LM, Reyes-Aldasoro CC. "
@@ -187,6 +190,47 @@ def published_labels(
     """
     name = published_name(number, several_nuclei=several_nuclei)
     return scipy.io.loadmat(data.fetch(name, settings=settings))["groundTruth"]
+
+
+def second_cell(*, settings: Settings | None = None) -> Stack:
+    """Open the published slices of a second HeLa cell.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    Stack
+        As many of its 24 slices as can be had, 2000 x 2000 pixels of 10 nm; the slices with
+        consecutive numbers would be 50 nm apart. There is no ground truth of its nucleus.
+
+    Raises
+    ------
+    helpers.data.DataError
+        If none of them can be had.
+    """
+    settings = settings or settings_module.current()
+    names = {int(name[-8:-4]): name for name in data.names() if name.startswith(_SECOND_CELL)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        paths = data.fetch_many(names.values(), missing="skip", settings=settings)
+    numbers = tuple(sorted(number for number, name in names.items() if name in paths))
+    if not numbers:
+        raise data.DataError(
+            "The second cell", "none of its slices can be had", "Set HELA_DATA_DIR."
+        )
+    return Stack(
+        name=f"a second HeLa cell, {len(numbers)} slices",
+        source="sample",
+        slice_numbers=numbers,
+        shape=sample.SHAPE,
+        voxel_nm=PAPER_VOXEL_NM,
+        licence=_LICENCE,
+        citation="EM: EMPIAR-10094, published with doi 10.3390/jimaging9030059.",
+        _image=lambda number: tifffile.imread(paths[names[number]]),
+    )
 
 
 def _readers(settings: Settings) -> dict[str, Reader]:

@@ -10,7 +10,7 @@ Source: Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section "Image-
 algorithm", and Karabag et al. (2019), doi 10.3390/jimaging5090075.
 """
 
-from helpers.traditional.background import segment_background
+from helpers.traditional.background import find_background, segment_background
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
 from helpers.traditional.nucleus import (
@@ -21,12 +21,14 @@ from helpers.traditional.nucleus import (
     segment_nucleus,
     select_nucleus,
 )
-from helpers.traditional.whole_slice import segment_slice
+from helpers.traditional.whole_slice import draw_labels, segment_slice
 
 __all__ = [
     "Constants",
     "close_nucleus",
     "detect_edges",
+    "draw_labels",
+    "find_background",
     "grow_boundary",
     "grow_edges",
     "measure_envelope",

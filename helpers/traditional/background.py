@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from helpers.checks import check_image, check_mask
-from helpers.masks import as_bytes, disk, distance_to, fill
+from helpers.masks import as_bytes, disk, distance_about, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, smooth, superpixels
 
@@ -54,7 +54,30 @@ def segment_background(
     image = check_image(image)
     if nucleus is not None:
         nucleus = check_mask(nucleus, "nucleus", image.shape)
-    smoothed = smooth(image, constants)
+    return find_background(smooth(image, constants), nucleus, constants, narrow_gaps=narrow_gaps)
+
+
+def find_background(
+    smoothed: np.ndarray,
+    nucleus: np.ndarray | None = None,
+    constants: Constants = Constants(),  # noqa: B008
+    *,
+    narrow_gaps: bool = True,
+) -> np.ndarray:
+    """Do what `segment_background` does, on a slice that is smoothed already.
+
+    Parameters
+    ----------
+    smoothed : (y, x) array of float32
+        Grey levels.
+    nucleus : (y, x) array of bool, optional
+    constants : Constants
+    narrow_gaps : bool
+
+    Returns
+    -------
+    (y, x) array of bool
+    """
     background = _bright_superpixels(smoothed, nucleus, constants)
     if not background.any():
         return background
@@ -63,9 +86,9 @@ def segment_background(
     coarse = _close(coarse, constants.background_close_px / 2)
     coarse = _open(coarse, constants.background_open_px / 2)
     if not coarse.any():
-        return np.zeros(image.shape, bool)
-    near = _resize(distance_to(coarse) <= constants.background_reach_px / 2, image.shape)
-    background = _resize(coarse, image.shape)
+        return np.zeros(smoothed.shape, bool)
+    near = _resize(distance_about(coarse) <= constants.background_reach_px / 2, smoothed.shape)
+    background = _resize(coarse, smoothed.shape)
 
     resin = float(cv2.mean(smoothed, as_bytes(background))[0])
     bright = smoothed > resin - constants.background_level
@@ -96,14 +119,14 @@ def _bright_superpixels(smoothed, nucleus, constants: Constants) -> np.ndarray:
     )
     bright = (areas > constants.background_min_area_px) & (sums > level * areas)
     bright[0] = False
-    return fill(bright[regions])
+    return fill(bright.take(regions))
 
 
 def _close(mask: np.ndarray, radius_px: float) -> np.ndarray:
     """Close with a disk, through distances: a kernel of 79 x 79 would take seconds."""
     margin = int(np.ceil(radius_px)) + 1
     wide = np.pad(mask, margin, mode="edge")
-    closed = distance_to(~(distance_to(wide) <= radius_px)) > radius_px
+    closed = distance_about(~(distance_about(wide) <= radius_px)) > radius_px
     return closed[margin:-margin, margin:-margin]
 
 
@@ -117,7 +140,7 @@ def _close_square(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 def _open(mask: np.ndarray, radius_px: float) -> np.ndarray:
-    return distance_to(distance_to(~mask) > radius_px) <= radius_px
+    return distance_about(distance_about(~mask) > radius_px) <= radius_px
 
 
 def _larger_than(area_px: float, mask: np.ndarray) -> np.ndarray:
@@ -125,7 +148,7 @@ def _larger_than(area_px: float, mask: np.ndarray) -> np.ndarray:
     regions = superpixels(~mask)
     large = np.bincount(regions.ravel()) >= area_px
     large[0] = False
-    return large[regions]
+    return large.take(regions)
 
 
 def _resize(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

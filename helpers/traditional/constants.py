@@ -18,8 +18,8 @@ class Constants:
     -----
     The values are those of the published code that goes with Karabag et al. (2020),
     doi 10.1371/journal.pone.0230605.
-    Two were added here: `gap_min_area_px` (see `segment_background`) and
-    `envelope_thickness_px`, measured on the published ground truth.
+    Three were added here: `gap_min_area_px` (see `segment_background`), `island_min_area_px`
+    (see `helpers.volume`) and `envelope_thickness_px`, measured on the published ground truth.
     """
 
     # Smoothing: a 7 x 7 Gaussian.
@@ -44,6 +44,7 @@ class Constants:
     growth_stop_area_px: float = 150
     close_radius_px: float = 5.0
     envelope_thickness_px: float = 8.5
+    island_min_area_px: float = 300
     # Background.
     background_sigma_px: float = 9.0
     background_edge_width_px: float = 21

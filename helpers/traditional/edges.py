@@ -56,11 +56,7 @@ def detect_edges(
     (y, x) array of bool
     """
     sigma = constants.canny_sigma_px if sigma_px is None else sigma_px
-    # Four sigmas on either side, and no wider than the slice.
-    size = 2 * min(max(1, int(4 * sigma + 0.5)), min(smoothed.shape)) + 1
-    blurred = cv2.GaussianBlur(
-        smoothed, (size, size), sigma, borderType=cv2.BORDER_REPLICATE, sigmaY=sigma
-    )
+    blurred = _blur(smoothed, sigma)
     dx = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, borderType=cv2.BORDER_REPLICATE)
     magnitude = cv2.magnitude(dx, dy)
@@ -80,6 +76,20 @@ def detect_edges(
     strong[chain[magnitude.ravel()[where] >= high]] = True
     ridges.ravel()[where] = strong[chain]
     return ridges
+
+
+def _blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Blur with a Gaussian; a wide one at half the resolution, where it costs an eighth."""
+    if sigma_px < 6:
+        # Four sigmas on either side, and no wider than the slice.
+        size = 2 * min(max(1, int(4 * sigma_px + 0.5)), min(image.shape)) + 1
+        return cv2.GaussianBlur(image, (size, size), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    # Going down and up are small Gaussians, of variance 1 each: the rest is left to do.
+    margin = 8 * int(np.ceil(sigma_px))
+    half = cv2.pyrDown(np.pad(image, margin, mode="edge"))
+    half = cv2.GaussianBlur(half, None, np.sqrt(sigma_px**2 - 2) / 2)
+    whole = cv2.pyrUp(half, dstsize=tuple(side + 2 * margin for side in image.shape[::-1]))
+    return whole[margin:-margin, margin:-margin]
 
 
 def _thin(magnitude: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:

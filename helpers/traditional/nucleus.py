@@ -168,10 +168,10 @@ def grow_boundary(
     for _ in range(steps):
         candidates = cv2.dilate(inner, square) & bright & ~inner
         _, groups = cv2.connectedComponents(candidates, connectivity=8)
-        where = np.nonzero(candidates.view(bool))
-        group = groups[where]
+        where = np.flatnonzero(candidates.view(bool))
+        group = groups.ravel()[where]
         taken = (np.bincount(group) > constants.growth_min_area_px)[group]
-        inner[where] = taken
+        inner.ravel()[where] = taken
         added = np.count_nonzero(taken)
         if added <= constants.growth_stop_area_px:
             break

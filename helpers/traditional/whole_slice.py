@@ -47,6 +47,28 @@ def segment_slice(
     constants = constants or Constants.at(pixel_size_nm)
     nucleus = segment_nucleus(image, neighbour, constants=constants)
     background = segment_background(image, nucleus, narrow_gaps=narrow_gaps, constants=constants)
+    return draw_labels(nucleus, background, constants)
+
+
+def draw_labels(
+    nucleus: np.ndarray,
+    background: np.ndarray,
+    constants: Constants = Constants(),  # noqa: B008
+) -> np.ndarray:
+    """Put nucleus and background together into the four classes.
+
+    Parameters
+    ----------
+    nucleus, background : (y, x) array of bool
+        Where they meet, it is nucleus.
+    constants : Constants
+        Its `envelope_thickness_px` is the width of the line drawn around the nucleus.
+
+    Returns
+    -------
+    (y, x) array of uint8
+        Numbers of `helpers.labels.Label`.
+    """
     labels = np.full(nucleus.shape, Label.CELL, np.uint8)
     labels[background] = Label.BACKGROUND
     if nucleus.any():

@@ -1,0 +1,229 @@
+"""From the nucleus of one slice to that of the next, up or down the stack."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from helpers.masks import around, as_bytes, disk, distance_about, fill
+from helpers.traditional import (
+    Constants,
+    close_nucleus,
+    grow_boundary,
+    measure_envelope,
+    select_nucleus,
+)
+from helpers.volume.preparation import Prepared
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of the improved propagation; each can be switched off, to see what it buys.
+
+    Attributes
+    ----------
+    reach_slope : float
+        How far the boundary may move sideways from slice to slice, per distance between them.
+        Infinite: anywhere.
+    core_slope : float
+        How far the boundary moves at most where a region is to be trusted without doubt: the
+        neighbour eroded by this much is its core.
+        An island is eroded by half its greatest depth at most, or small ones would vanish.
+    inside_fraction : float
+        Share of a region that lies inside the neighbour.
+    core_fraction : float
+        Share of a region that lies inside the neighbour's core; the region with the largest
+        overlap is taken without that.
+    darker_level, brighter_level : float
+        How much a region may differ from that largest one. Nucleoli and chromatin are dark;
+        nothing in a nucleus is bright.
+    holes_vote : bool
+        Whether holes that were filled count as nucleus for the next slice. If they do,
+        cytoplasm in an invagination is taken for nucleus as soon as the hole opens.
+    without_background : bool
+        Whether resin is kept out at each step.
+    bridge_nm : float
+        Over how much height without any nucleus the search goes on.
+    median_slices : int
+        How many slices vote on each pixel in the end.
+    """
+
+    reach_slope: float = 2.4
+    core_slope: float = 2.0
+    inside_fraction: float = 0.75
+    core_fraction: float = 0.5
+    darker_level: float = 15.0
+    brighter_level: float = 8.0
+    holes_vote: bool = False
+    without_background: bool = True
+    bridge_nm: float = 150.0
+    median_slices: int = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nucleus of a slice, and what the next slice needs to know.
+
+    Attributes
+    ----------
+    nucleus : (y, x) array of bool
+        Without holes.
+    votes : (y, x) array of bool
+        Where a region of the next slice is nucleus.
+    level : float
+        Grey level of the nucleus.
+    """
+
+    nucleus: np.ndarray
+    votes: np.ndarray
+    level: float
+
+
+def first_nucleus(prepared: Prepared, constants: Constants, rules: Rules) -> Found:
+    """Find the nucleus of the slice at which the passes start.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    constants : Constants
+    rules : Rules
+
+    Returns
+    -------
+    Found
+    """
+    chosen = select_nucleus(prepared.regions, None, constants) & (prepared.regions > 0)
+    allowed = ~prepared.background if rules.without_background else np.ones(chosen.shape, bool)
+    nucleus, votes = _grow(prepared.smoothed, chosen, allowed, constants, rules)
+    level = float(prepared.smoothed[chosen].mean()) if chosen.any() else float("nan")
+    return Found(nucleus, votes, level)
+
+
+def next_nucleus(
+    prepared: Prepared,
+    neighbour: Found,
+    gap_nm: float,
+    constants: Constants,
+    rules: Rules,
+    pixel_size_nm: float,
+) -> Found:
+    """Find the nucleus of a slice, given that of a slice above or below.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    neighbour : Found
+        Of the nearest slice, towards the centre, that has a nucleus.
+    gap_nm : float
+        Distance between the two slices.
+    constants : Constants
+    rules : Rules
+    pixel_size_nm : float
+
+    Returns
+    -------
+    Found
+        Empty where no region qualifies: the nucleus has ended.
+    """
+    nothing = np.zeros(neighbour.votes.shape, bool)
+    if not neighbour.votes.any():
+        return Found(nothing, nothing, neighbour.level)
+    reach_px = rules.reach_slope * gap_nm / pixel_size_nm
+    # Beyond the reach only rings are looked at; nothing is farther away than the slice is wide.
+    margin = min(reach_px, max(nothing.shape)) + constants.ring_count_px + 10
+    box = around(neighbour.votes, margin)
+    votes, smoothed = neighbour.votes[box], prepared.smoothed[box]
+    allowed = distance_about(votes) <= reach_px
+    if rules.without_background:
+        allowed &= ~prepared.background[box]
+    # Holes lie within the neighbour's outline.
+    allowed |= fill(votes)
+    core = _core(votes, rules.core_slope * gap_nm / pixel_size_nm)
+    regions = prepared.regions[box]
+    chosen, level = _choose(
+        regions, smoothed, votes, core, neighbour.level, prepared.regions, constants, rules
+    )
+    chosen &= allowed
+    if not chosen.any():
+        return Found(nothing, nothing, neighbour.level)
+    found = nothing.copy(), nothing.copy()
+    found[0][box], found[1][box] = _grow(smoothed, chosen, allowed, constants, rules)
+    return Found(*found, level)
+
+
+def next_nucleus_as_published(
+    prepared: Prepared, neighbour: np.ndarray | None, constants: Constants
+) -> np.ndarray:
+    """Find the nucleus of a slice as the published method does, given its neighbour's.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    neighbour : (y, x) array of bool, optional
+        Where it is None or empty, the slice is taken on its own.
+    constants : Constants
+
+    Returns
+    -------
+    (y, x) array of bool
+    """
+    chosen = select_nucleus(prepared.regions, neighbour, constants)
+    level = measure_envelope(prepared.smoothed, chosen, constants)
+    return close_nucleus(grow_boundary(prepared.smoothed, chosen, level, constants), constants)
+
+
+def _core(votes: np.ndarray, depth_px: float) -> np.ndarray:
+    """Erode each island by a depth, or by half its own where that is less."""
+    depth = distance_about(~np.pad(votes, 1))[1:-1, 1:-1]
+    count, islands = cv2.connectedComponents(as_bytes(votes), connectivity=8)
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, islands[votes], depth[votes])
+    return votes & (depth > np.minimum(depth_px, deepest / 2).take(islands))
+
+
+def _choose(regions, smoothed, votes, core, level, all_regions, constants, rules):
+    """Take the regions that the neighbour vouches for; return them and their grey level."""
+    count = int(regions.max()) + 1
+    area = np.bincount(regions.ravel(), minlength=count)
+    overlap = np.bincount(regions[core], minlength=count)
+    overlap[0] = 0
+    inside = np.bincount(regions[votes], minlength=count)
+    enough = min(constants.neighbour_overlap_area_px, 0.05 * np.count_nonzero(core))
+    good = (overlap > enough) & (inside >= rules.inside_fraction * area)
+    # Of a region that leaves the box, the whole counts.
+    border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    for number in np.unique(border[good[border]]):
+        area[number] = np.count_nonzero(all_regions == number)
+        good[number] = inside[number] >= rules.inside_fraction * area[number]
+    main = int(np.argmax(np.where(good, overlap, 0)))
+    good &= (overlap >= rules.core_fraction * area) | (np.arange(count) == main)
+    candidates = np.flatnonzero(good)
+    if not candidates.size:
+        return np.zeros(regions.shape, bool), level
+    where = good.take(regions)
+    number = regions[where]
+    sums = np.bincount(number, weights=smoothed[where], minlength=count)
+    mean = sums[candidates] / np.bincount(number, minlength=count)[candidates]
+    if area[main] > constants.nucleus_min_area_px:
+        level = float(mean[candidates == main][0])
+    # Written so that a level that is not known (NaN) rejects nothing.
+    wrong = (mean - level > rules.brighter_level) | (level - mean > rules.darker_level)
+    good[candidates[wrong]] = False
+    return good.take(regions), level
+
+
+def _grow(smoothed, chosen, allowed, constants, rules):
+    """Grow regions to the envelope and close them; return the nucleus and what votes."""
+    envelope = measure_envelope(smoothed, fill(chosen), constants)
+    # Where the nucleus cannot be is as dark as can be: nothing grows into it.
+    reachable = np.where(allowed, smoothed, 0)
+    grown = grow_boundary(reachable, chosen, envelope, constants) & allowed
+    nucleus = close_nucleus(grown, constants) & allowed
+    count, islands = cv2.connectedComponents(as_bytes(nucleus), connectivity=8)
+    area = np.bincount(islands.ravel(), minlength=count)
+    area[0] = 0
+    nucleus = (area >= constants.island_min_area_px).take(islands)
+    if rules.holes_vote:
+        return nucleus, nucleus
+    edges = disk(constants.close_radius_px)
+    return nucleus, cv2.dilate(as_bytes(grown), edges).view(bool) & nucleus
