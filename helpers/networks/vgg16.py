@@ -123,7 +123,10 @@ def vgg16_unet(
         # Fewer channels first: what is enlarged costs four times as much.
         x = conv_block(x, filters, 1, name=f"decoder{step}_reduce")
         x = keras.layers.UpSampling2D(name=f"decoder{step}_up")(x)
-        skip = features[step - 1]
+        # VGG16 has no batch normalisation, and maps of very different size of numbers.
+        skip = keras.layers.BatchNormalization(momentum=0.9, name=f"decoder{step}_scale")(
+            features[step - 1]
+        )
         x = keras.layers.Concatenate(name=f"decoder{step}_skip")([x, skip])
         x = conv_block(x, filters, name=f"decoder{step}_conv1")
     logits = keras.layers.Conv2D(classes, 1, name="logits")(x)
