@@ -51,7 +51,7 @@ def main():
         mixed, plain = (step_seconds(name, policy) for policy in ("mixed_bfloat16", "float32"))
         first = first or mixed
         print(
-            f"{name:>34}: {mixed:.2f} s in bfloat16, {mixed / first:.2f} times the first network's, "
+            f"{name:>34}: {mixed:.2f} s in bfloat16, {mixed / first:.2f} times the first's, "
             f"{plain / mixed:.1f} times faster than in float32",
             flush=True,
         )
