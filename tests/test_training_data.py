@@ -228,6 +228,8 @@ def test_class_weights():
     np.testing.assert_allclose(
         class_weights(slices, recipe), [24.5, 2.45, 0.49, 24.5 / 39], rtol=1e-6
     )
+    softened = class_weights(slices, replace(recipe, class_weights="softened"))
+    np.testing.assert_allclose(softened**2, class_weights(slices, recipe), rtol=1e-5)
     uniform = replace(recipe, class_weights="uniform")
     assert class_weights(slices, uniform).tolist() == [1, 1, 1, 1]
     given_ = replace(recipe, class_weights=(5, 1, 1, 2))

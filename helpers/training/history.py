@@ -28,7 +28,7 @@ COLUMNS = (
 _PANELS = (
     ("loss", "loss", "validation_loss"),
     ("four-class accuracy", "accuracy", "validation_accuracy"),
-    ("nucleus Jaccard, test slices", None, "validation_nucleus_jaccard"),
+    ("nucleus Jaccard", None, "validation_nucleus_jaccard"),
 )
 _REDRAW_SECONDS = 5.0
 # Drawing may take this share of the time at most.
@@ -60,7 +60,7 @@ def plot_history(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure
     ----------
     histories : DataFrame or mapping of str to DataFrame
         One history, or several by name, each in its colour. Thin lines are the training batches
-        (running mean), points the test slices.
+        (running mean), points the test slices: say so in the caption.
 
     Returns
     -------
@@ -92,7 +92,11 @@ def plot_history(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure
                 seen = history.dropna(subset=[of_slices])
                 axis.plot(seen["step"], seen[of_slices], "o-", color=colour, ms=4, label=name)
         if any(histories):
-            axes[-1].legend(loc="lower right")
+            figure.legend(
+                *axes[-1].get_legend_handles_labels(),
+                loc="outside upper center",
+                ncols=min(3, len(histories)),
+            )
     return figure
 
 

@@ -30,9 +30,10 @@ def class_weights(slices: Slices, recipe: Recipe) -> np.ndarray:
     """
     if recipe.class_weights == "uniform":
         return np.ones(len(Label), np.float32)
-    if recipe.class_weights == "median":
-        return np.array(list(median_frequency_weights(slices.labels).values()), np.float32)
-    return np.array(recipe.class_weights, np.float32)
+    if not isinstance(recipe.class_weights, str):
+        return np.array(recipe.class_weights, np.float32)
+    weights = np.array(list(median_frequency_weights(slices.labels).values()), np.float32)
+    return np.sqrt(weights) if recipe.class_weights == "softened" else weights
 
 
 def cross_entropy(labels, probabilities, weights):

@@ -10,6 +10,7 @@ from helpers.training.prepare import Preparation
 OPTIMISERS = ("sgdm", "adam", "rmsprop")
 SCHEDULES = ("constant", "piecewise", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+CLASS_WEIGHTS = ("median", "softened", "uniform")
 FAMILIES = ("segnet", "deeplab", "unet")
 MOMENTUM = 0.9
 DROP_FACTOR, DROP_EPOCHS = 0.3, 10
@@ -37,8 +38,10 @@ class Recipe:
         Training ends there at the latest, and the cosine with it.
     l2 : float
         Times each kernel, added to its gradient.
-    class_weights : "median" or "uniform" or four floats
-        Median frequency balancing over the training slices, none, or in the order of `Label`.
+    class_weights : "median", "softened", "uniform", or four floats
+        Median frequency balancing over the training slices, the square roots of those weights,
+        none, or in the order of `Label`. The full weights take long training: until the network
+        is sure, all that might be envelope or nucleus is called so.
     patch_px : int, optional
         Side of the patches; without it the network sees whole slices.
     patch_overlap : float
@@ -116,7 +119,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be below 0.")
         weights = self.class_weights
         if isinstance(weights, str):
-            check_choice(weights, "class_weights", ("median", "uniform"))
+            check_choice(weights, "class_weights", CLASS_WEIGHTS)
         elif len(weights) != 4 or min(weights) < 0:
             raise ValueError(f"class_weights is {weights}; give four numbers, none below 0.")
         else:
@@ -225,10 +228,11 @@ _FEW_MINUTES = {
     "schedule": "cosine",
     "epochs": None,
     "l2": 0.0,
+    "class_weights": "softened",
 }
 _QUICK = {
-    "segnet": {**_FEW_MINUTES, "rate": 1e-4, "batch": 2, "steps": 360, "validate_every": 60},
-    "deeplab": {**_FEW_MINUTES, "rate": 1e-4, "batch": 2, "steps": 360, "validate_every": 60},
+    "segnet": {**_FEW_MINUTES, "rate": 5e-4, "batch": 2, "steps": 360, "validate_every": 60},
+    "deeplab": {**_FEW_MINUTES, "rate": 5e-4, "batch": 2, "steps": 360, "validate_every": 60},
     "unet": {
         **_FEW_MINUTES,
         "rate": 1e-3,
@@ -236,7 +240,6 @@ _QUICK = {
         "batch": 4,
         "patch_px": 256,
         "steps": 600,
-        "class_weights": "median",
         "preparation": Preparation(1.0, 0.5, pixel_size_nm=20.0),
         "reflect": True,
         "flip_up_down": True,
