@@ -4,7 +4,7 @@ What is compared comes from `helpers.results`; no method is known here by name.
 """
 
 from helpers.comparison.bootstrap import block_length, bootstrap_means, interval, quantiles
-from helpers.comparison.figures import intervals, pareto, score_curves
+from helpers.comparison.figures import intervals, nothing_to_draw, pareto, score_curves
 from helpers.comparison.hover import HoverChart, hover_chart
 from helpers.comparison.league import league_table, style_league
 from helpers.comparison.series import method_colours
@@ -27,6 +27,7 @@ __all__ = [
     "league_table",
     "mean_intervals",
     "method_colours",
+    "nothing_to_draw",
     "paired_differences",
     "pareto",
     "quantiles",

@@ -1,5 +1,7 @@
 """Figures of the comparison: curves over the slices, means with intervals, cost and quality."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -202,6 +204,26 @@ def pareto(
     axis.set_xlabel(COSTS[cost])
     axis.set_ylabel(f"{axis_title(metric, label)}: mean")
     axis.grid(alpha=0.25)
+    return figure
+
+
+def nothing_to_draw(reason: str, width_in: float = 7.5) -> Figure:
+    """Say in place of a figure why there is none.
+
+    Parameters
+    ----------
+    reason : str
+    width_in : float
+        Width of the figure in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    lines = textwrap.wrap(reason, int(10 * width_in))
+    figure, axis = _axes((width_in, 0.5 + 0.25 * len(lines)))
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, "\n".join(lines), ha="center", va="center")
     return figure
 
 

@@ -7,7 +7,7 @@ curves; `summary` averages, and says over which slices.
 import pandas as pd
 
 from helpers.results.evaluation import evaluate
-from helpers.results.folder import load_runs, read_run, records, results_dir, runs
+from helpers.results.folder import label_maps, load_runs, read_run, records, results_dir, runs
 from helpers.results.foreign import LabelFolder, translate
 from helpers.results.means import AS_GIVEN, LEAVE_OUT, PAPER_RULE, by_slice, summary
 from helpers.results.published import CURVES, NUCLEUS_SLICES, load_published
@@ -75,6 +75,7 @@ __all__ = [
     "evaluate",
     "evaluate_recovered",
     "fingerprint",
+    "label_maps",
     "load_all",
     "load_published",
     "load_runs",

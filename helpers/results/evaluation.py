@@ -145,7 +145,7 @@ def evaluate(
             **({"ids": {str(a): int(b) for a, b in ids.items()}} if ids else {}),
         },
         code=code_of(segmenter) if code is None else code,
-        scoring=record_module.fingerprint(helpers.metrics, f"{classes} {truth}"),
+        scoring=scoring_code(classes, truth),
         device=device or record_module.device(),
         versions=record_module.versions(),
         seconds_per_slice=seconds_per_slice,
@@ -208,6 +208,22 @@ def evaluate(
             save(complete=False)
         raise
     return save(complete=True)
+
+
+def scoring_code(classes: tuple[Label, ...] | None = None, truth: str = TRUTHS[0]) -> str:
+    """Return what changes when scores of the same label maps would be others.
+
+    Parameters
+    ----------
+    classes : tuple of Label, optional
+    truth : str
+        As for `evaluate`.
+
+    Returns
+    -------
+    str
+    """
+    return record_module.fingerprint(helpers.metrics, f"{classes} {truth}")
 
 
 def _seconds_by_slice(table: pd.DataFrame | None) -> dict[int, float]:

@@ -133,6 +133,42 @@ def read_run(folder: Path) -> tuple[Record, pd.DataFrame]:
     return record, table
 
 
+def label_maps(
+    method: str,
+    run: str,
+    *,
+    source: str,
+    profile: str | None = None,
+    settings: Settings | None = None,
+) -> LabelMaps:
+    """Open the label maps of a run.
+
+    Parameters
+    ----------
+    method, run, source : str
+    profile : str, optional
+        By default that of the settings.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    LabelMaps
+
+    Raises
+    ------
+    OSError
+        If there is no such run.
+    ValueError
+        If it is damaged.
+    """
+    settings = settings or settings_module.current()
+    names = (source, profile or settings.profile, method, run)
+    folder = results_dir(settings).joinpath(*names)
+    record, _ = read_run(folder)
+    return LabelMaps(folder / LABELS, record.identity())
+
+
 def runs(
     *, source: str | None = None, profile: str | None = None, settings: Settings | None = None
 ) -> dict[Path, tuple[Record, pd.DataFrame]]:
