@@ -1,14 +1,17 @@
 """What the passes up and down have found so far, in memory and, if asked, on disk."""
 
+import hashlib
 import io
+import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 
 import numpy as np
 
-from helpers.atomic import write_whole
+from helpers.atomic import TEMPORARY, write_whole
 from helpers.volume.preparation import unpack_mask
 from helpers.volume.propagation import Found
 
@@ -102,10 +105,14 @@ class Steps:
     ----------
     folder : Path, optional
         Where a run that was interrupted goes on.
+    identity : mapping, optional
+        What the steps depend on. Those of another run are not read: its label maps may have been
+        discarded, and its steps left behind.
     """
 
-    def __init__(self, folder: Path | None):
+    def __init__(self, folder: Path | None, identity: Mapping[str, object] | None = None):
         self.folder = folder
+        self._run = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         self._recent: dict[int, Step] = {}
         if folder is not None:
             folder.mkdir(exist_ok=True)
@@ -140,10 +147,10 @@ class Steps:
         """Delete the folder: the run is complete."""
         if self.folder is None:
             return
-        for path in self.folder.glob("*.step"):
-            path.unlink()
+        for path in (*self.folder.glob("*.step"), *self.folder.glob(TEMPORARY)):
+            path.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"slice_{number:04d}.step"
+        return self.folder / f"slice_{number:04d}_{self._run}.step"

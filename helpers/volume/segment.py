@@ -130,7 +130,7 @@ def _open_maps(stack, folder, mode="improved", centre=None, rules=None) -> Label
     identity = {
         "method": "traditional, 3D",
         "mode": mode,
-        "rules": asdict(rules or Rules()) if mode == "improved" else None,
+        "rules": _plain(rules or Rules()) if mode == "improved" else None,
         "centre": centre,
         "stack": stack.name,
         "voxel_nm": stack.voxel_nm,
@@ -140,13 +140,23 @@ def _open_maps(stack, folder, mode="improved", centre=None, rules=None) -> Label
     return LabelMaps(folder, identity)
 
 
+def _plain(rules: Rules) -> dict:
+    """List rules as JSON can hold them, which knows no infinity."""
+    values = asdict(rules).items()
+    return {name: value if np.isfinite(value) else str(value) for name, value in values}
+
+
 def _check(stack, mode, workers, errors, centre, rules) -> None:
     check_choice(mode, "mode", MODES)
     check_choice(errors, "errors", ("raise", "skip"))
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1, or None for all cores.")
     if centre is not None and centre not in stack.slice_numbers:
-        raise ValueError(f"centre is {centre}; {stack.name} has no such slice.")
+        first, last = stack.slice_numbers[0], stack.slice_numbers[-1]
+        raise ValueError(
+            f"centre is {centre}; it must be a slice that {stack.name} has ({first} to {last}; "
+            "see slice_numbers), or None."
+        )
     if rules is not None and mode == "faithful":
         raise ValueError("rules are those of the improved mode; leave them out, or change mode.")
 
@@ -158,9 +168,10 @@ class _Run:
         self.stack, self.rules, self.centre, self.maps = stack, rules, centre, maps
         self.workers, self.progress, self.errors = workers, progress, errors
         self.constants = Constants.at(stack.pixel_size_nm)
-        self.steps = Steps(maps.folder / "passes" if maps else None)
+        self.steps = Steps(maps.folder / "passes", maps.identity) if maps else Steps(None)
         self.reach = (rules.median_slices if rules else FAITHFUL_MEDIAN_SLICES) // 2
         self.waiting: set[int] = set()
+        self.left_out: set[int] = set()
 
     def results(self) -> Iterator[tuple[int, np.ndarray]]:
         numbers = self.stack.slice_numbers
@@ -174,7 +185,9 @@ class _Run:
                 for result in self._compute():
                     bar.update()
                     yield result
-        self.steps.discard()
+        # Where a slice was left out, a second call tries it again, and need not start anew.
+        if not self.left_out:
+            self.steps.discard()
 
     def _compute(self) -> Iterator[tuple[int, np.ndarray]]:
         numbers = self.stack.slice_numbers
@@ -194,7 +207,8 @@ class _Run:
                 step = walk.advance(number, image, prepared)
                 self.steps.keep(number, step)
             self.waiting.discard(number)
-            for ready in sorted(n for n in unwritten if not self._open(n)):
+            ready_now = [n for n in unwritten if not self._open(n)]
+            for ready in sorted(ready_now, key=lambda n: (abs(n - self.centre), -n)):
                 unwritten.discard(ready)
                 labels = self._labels(ready, walk)
                 if labels is not None:
@@ -246,6 +260,7 @@ class _Run:
             image = self.stack.image(number)
         except Exception as error:
             if self.errors == "skip":
+                self.left_out.add(number)
                 warnings.warn(f"Slice {number} is left out: {error}", stacklevel=2)
                 return number, None, None
             # It is raised in its turn, when the slices before it are finished.
