@@ -51,11 +51,8 @@ serve: ## show the built book at http://localhost:8000 (PORT=...)
 clean: ## remove what was built; the environment and downloaded data stay
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis notebooks/*.ipynb
 
-# For maintainers: resolve the pins anew (needs uv). The networks' pins extend the others.
-PIN := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-annotate --no-header --extra book --extra test pyproject.toml
+# For maintainers: resolve the pins anew (needs uv).
 pins:
-	$(PIN) --output-file requirements.txt
-	sed -n 's/^\([^ ]*==[^\\]*\).*/\1/p' requirements.txt > .constraints.txt
-	$(PIN) --extra networks --extra hed --constraint .constraints.txt --output-file requirements-networks.txt
-	rm .constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra book --extra test --extra networks --extra hed \
+	  --output-file requirements.txt pyproject.toml

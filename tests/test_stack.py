@@ -36,7 +36,7 @@ def offline(monkeypatch):
         raise data.DataError("a file", "there is no network", "Connect.")
 
     monkeypatch.setattr(data, "is_reachable", lambda *_args, **_kwargs: False)
-    monkeypatch.setattr(data, "_download", refuse)
+    monkeypatch.setattr(data, "download", refuse)
 
 
 @pytest.mark.usefixtures("offline")
@@ -176,3 +176,16 @@ def test_the_authors_published_nine_results(real, settings):
     mask = sample.authors_result(118, settings=real)
     assert mask.shape == sample.SHAPE
     assert 0.05 < mask.mean() < 0.3
+
+
+@pytest.mark.usefixtures("offline")
+def test_second_cell_without_its_files_says_so(settings):
+    with pytest.raises(data.DataError, match="second cell"):
+        stack.second_cell(settings=settings)
+
+
+def test_second_cell(real):
+    cell = stack.second_cell(settings=real)
+    assert 12 <= len(cell) <= 24
+    assert cell.image(cell.slice_numbers[0]).std() > 5
+    assert cell.labels(cell.slice_numbers[0]) is None

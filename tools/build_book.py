@@ -19,6 +19,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "executed-with.json"
+MADE_HERE = ("results", "training")
 
 
 def digest_files(root: Path, paths: list[Path]) -> str:
@@ -41,11 +42,14 @@ def code_state(root: Path) -> dict[str, str]:
 
 
 def data_state(folder: Path) -> str:
-    """Hash the names and sizes in the data folder; reading a gigabyte each time would be slow."""
+    """Hash the names and sizes in the data folder; reading a gigabyte each time would be slow.
+
+    What the chapters put there themselves, trained networks and results, is not data.
+    """
     listing = sorted(
         f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}"
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.relative_to(folder).parts[0] not in MADE_HERE
     )
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"The networks need TensorFlow and Keras ({error}). Install them with "
-        "pip install -r requirements-networks.txt, or pip install '.[networks,hed]'."
+        "pip install -r requirements.txt, or pip install '.[networks,hed]'."
     ) from error
 if keras.config.backend() != "tensorflow":
     raise ImportError(

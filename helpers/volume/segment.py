@@ -39,7 +39,7 @@ class SliceError(RuntimeError):
 
     def __init__(self, number: int, reason: str):
         super().__init__(
-            f"Slice {number} cannot be segmented: {reason} "
+            f"Slice {number} cannot be segmented: {reason.rstrip('.')}. "
             "Repair or remove it, or go on without it: errors='skip'."
         )
         self.number = number
