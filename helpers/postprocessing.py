@@ -66,18 +66,17 @@ def absorb_small_regions(
         return labels.copy()
 
     region, other, other_class = _borders(regions, labels)
-    settled = np.zeros(count + 1, bool)
-    settled[0] = True
     becomes = np.zeros(count + 1, np.uint8)
     while True:
-        known = settled[other]
-        votes_for = np.where(other[known] == 0, other_class[known], becomes[other[known]])
-        votes = _count_votes(region[known], votes_for, count)
-        new = ~settled & votes.any(axis=1)
-        if not new.any():
+        votes_for = np.where(other == 0, other_class, becomes[other])
+        votes = _count_votes(region, votes_for, count)[:, min(Label) :]
+        settled = votes.any(axis=1)
+        if not settled.any():
             break
-        becomes[new] = votes[new].argmax(axis=1)
-        settled |= new
+        becomes[settled] = votes[settled].argmax(axis=1) + min(Label)
+        # In speckled maps there are many rounds: each looks only at what is left.
+        left = ~settled[region]
+        region, other, other_class = region[left], other[left], other_class[left]
     return _changed(labels, regions, becomes)
 
 
