@@ -123,7 +123,8 @@ def keep_central_nucleus(
 
     It needs no ground truth. Each region is taken for a disk of its area; the one that the middle
     of the slice lies in most deeply, or is nearest to, is the central nucleus. So a large region
-    may lie farther off than a small one.
+    may lie farther off than a small one. A region that the border of the slice cuts counts only if
+    the middle lies in its disk: else it belongs to another cell.
     Given the nucleus of a neighbouring slice, the regions that overlap it are kept, as in
     `helpers.traditional.select_nucleus`.
 
@@ -141,7 +142,8 @@ def keep_central_nucleus(
     Returns
     -------
     (y, x) array of uint8
-        Where no region has the area that the traditional method asks of a nucleus, none is left.
+        Where no region qualifies, none is left: each needs the area that the traditional method
+        asks of a nucleus.
 
     Raises
     ------
@@ -154,14 +156,15 @@ def keep_central_nucleus(
     nucleus = labels == Label.NUCLEUS
     opened = cv2.morphologyEx(as_bytes(nucleus), cv2.MORPH_OPEN, brush).view(bool)
     _, regions, stats, centres = cv2.connectedComponentsWithStats(as_bytes(opened), connectivity=4)
-    if neighbour is not None:
-        neighbour = check_mask(neighbour, "neighbour", labels.shape)
-    if neighbour is not None and neighbour.any():
+    if neighbour is not None and check_mask(neighbour, "neighbour", labels.shape).any():
         central = select_nucleus(regions, neighbour, constants)
     else:
         areas_px = stats[:, cv2.CC_STAT_AREA]
         middle = (np.array(labels.shape[::-1]) - 1) / 2
         depth_px = np.sqrt(areas_px / np.pi) - np.hypot(*(centres - middle).T)
+        border = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+        cut = np.bincount(border, minlength=len(areas_px)) > 0
+        depth_px[cut & (depth_px < 0)] = -np.inf
         depth_px[areas_px <= constants.nucleus_min_area_px] = -np.inf
         depth_px[0] = -np.inf
         chosen = int(depth_px.argmax())

@@ -162,6 +162,15 @@ def test_a_neighbour_decides_instead_and_may_name_two():
     assert [empty[place] == NUCLEUS for place in places] == [True, False, False]
 
 
+def test_a_nucleus_that_the_border_cuts_counts_only_if_the_middle_lies_in_it():
+    labels = np.full((300, 300), CELL, np.uint8)
+    disc(labels, 150, 290, 90, NUCLEUS)
+    assert not (apply(labels, ["central nucleus"], pixel_size_nm=PIXEL_NM) == NUCLEUS).any()
+    disc(labels, 150, 230, 120, NUCLEUS)
+    result = apply(labels, ["central nucleus"], pixel_size_nm=PIXEL_NM)
+    np.testing.assert_array_equal(result, labels)
+
+
 def test_specks_are_no_nucleus():
     labels = np.full((300, 300), CELL, np.uint8)
     disc(labels, 150, 150, 8, NUCLEUS)
