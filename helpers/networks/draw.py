@@ -50,7 +50,9 @@ def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
     heights = [_TALLEST * math.sqrt(block.rows / tallest) for block in blocks]
     top = _TALLEST / 2 + _LABEL_ROOM + (_ARC_ROOM if skips else 0.1)
     bottom = -_TALLEST / 2 - 0.85
+    # Made through pyplot, so that a notebook can display it; closed, so that it does so once.
     figure = plt.figure(figsize=(width_in, top - bottom), layout="none")
+    plt.close(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width_in), ylim=(bottom, top))
     axes.axis("off")
 
