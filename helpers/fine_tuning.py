@@ -4,6 +4,7 @@ It needs no TensorFlow; what does is in `helpers.networks` and `helpers.training
 """
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -205,10 +206,10 @@ def weights_box(fault: str | None, weights: str) -> str:
         if is_random
         else f"The network begins with other pretrained weights instead: {weights}."
     )
-    # Where the file was looked for is of use in an error, not on a page.
-    reason = fault.partition(" (From ")[0]
+    # Where the file was looked for, and when next, is of use in an error, not on a page.
+    reason = re.sub(r" \((From|asked before)[ ;][^)]*\)", "", fault)
     return (
-        "<div class='admonition warning'>"
+        "<div class='admonition warning' style='overflow-wrap: anywhere'>"
         "<p class='admonition-title'>ImageNet's weights cannot be had here</p>"
         f"<p>{html.escape(what)}</p><p>Why: {html.escape(reason)}</p></div>"
     )
