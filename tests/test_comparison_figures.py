@@ -275,3 +275,12 @@ def test_the_league_refuses(table):
         comparison.league_table(table, {"a": {}})
     with pytest.raises(ValueError, match="needs a caption"):
         comparison.style_league(comparison.league_table(table, {"a": {"window": None}}), "")
+
+
+def test_in_place_of_a_figure_stands_the_reason():
+    figure = comparison.nothing_to_draw("There is no network. " * 12)
+    text = figure.axes[0].texts[0].get_text()
+    assert text.replace("\n", " ").split() == ("There is no network. " * 12).split()
+    box = figure.axes[0].texts[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1

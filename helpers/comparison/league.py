@@ -1,5 +1,6 @@
 """The headline table: all methods, over several windows, each saying what it averages."""
 
+import hashlib
 from collections.abc import Mapping
 
 import pandas as pd
@@ -104,8 +105,9 @@ def style_league(league: pd.DataFrame, caption: str, *, higher_is_better: bool =
 
     left = [{"selector": "th.row_heading, td", "props": "text-align: left"}]
     # A name for its id, which otherwise is new each time, and a page with it.
+    name = hashlib.sha256(f"{caption}{list(league.columns)}".encode()).hexdigest()[:8]
     return (
-        league.style.set_uuid("league")
+        league.style.set_uuid(f"league-{name}")
         .format("{:.3f}", subset=means, na_rep="")
         .format("{:d}", subset=counts, na_rep="")
         .apply(bold, subset=means)

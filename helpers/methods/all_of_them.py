@@ -44,7 +44,8 @@ def run_all(
     methods : iterable of Method
         By default `METHODS`; ``METHODS + EXTRAS`` for all.
     seed : int
-        For the split by blocks, the networks' random weights and the order of their examples.
+        For the split (see `helpers.fine_tuning.split_of`), the networks' random weights and the
+        order of their examples.
     workers : int, optional
         Traditional methods at once; by default as many as there are cores.
     progress : bool, optional
@@ -88,7 +89,7 @@ def _side_by_side(group, size: int, bar, *arguments):
     """Run methods in processes of their own; yield each with its state and minutes."""
     if not group:
         return
-    executor = loky.ProcessPoolExecutor(max_workers=size)
+    executor = loky.ProcessPoolExecutor(max_workers=size, initializer=_be_quiet)
     try:
         with TemporaryDirectory() as folder:
             notes = {each: Path(folder) / str(at) for at, each in enumerate(group)}
@@ -103,6 +104,11 @@ def _side_by_side(group, size: int, bar, *arguments):
         executor.shutdown(kill_workers=True)
         raise
     executor.shutdown()
+
+
+def _be_quiet() -> None:
+    """Drop what TensorFlow says of drivers before it can be told not to; errors are exceptions."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _work(method: Method, note: Path, stack, seed, workers, settings) -> tuple[str, float]:

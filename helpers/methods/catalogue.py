@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass, replace
 
+from helpers.fine_tuning import TRIAL_SLICES
 from helpers.stack_type import Stack
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
@@ -14,10 +15,7 @@ IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480
 TILE_PX = {"smoke": 256, "quick": 512, "paper": 512}
 """Side of the tiles for networks that were trained on patches."""
 
-NO_TENSORFLOW = (
-    "TensorFlow is not installed, so the networks are left out: "
-    "pip install -r requirements-networks.txt"
-)
+NO_TENSORFLOW = "left out, no TensorFlow: pip install -r requirements-networks.txt"
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
     """
     count = SLICES[profile]
     if profile == "smoke":
-        stack = replace(stack, slice_numbers=stack.some(3 * count))
+        stack = replace(stack, slice_numbers=stack.some(TRIAL_SLICES))
     return stack, stack.slice_numbers if count is None else stack.some(count)
 
 

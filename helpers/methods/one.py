@@ -9,13 +9,14 @@ import helpers.traditional
 import helpers.training
 import helpers.volume
 from helpers import settings as settings_module
+from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
 from helpers.methods.catalogue import IMAGE_SHAPE, TILE_PX, Method, slices_of
 from helpers.results import evaluate, fingerprint, read_run, results_dir
 from helpers.results.evaluation import scoring_code
 from helpers.settings import Settings
 from helpers.stack_type import Stack
-from helpers.training import Recipe, Split
+from helpers.training import Recipe
 from helpers.training.files import locked
 
 
@@ -92,7 +93,7 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int, settings: S
 
 def _network(method: Method, stack: Stack, slices, seed: int, report, settings: Settings) -> str:
     recipe = Recipe.of(method.family, settings.profile)
-    split = Split.of("blocks", stack.slice_numbers, seed)
+    split = split_of(stack, seed)
     patches = recipe.patch_px is not None
     shape = (None, None, 1) if patches else IMAGE_SHAPE[settings.profile]
     tile_px = TILE_PX[settings.profile] if patches else None
@@ -106,7 +107,7 @@ def _network(method: Method, stack: Stack, slices, seed: int, report, settings: 
     weights = helpers.networks.resolve_weights(method.work, settings)
     what = {
         "code": fingerprint(helpers.networks, helpers.training, helpers.inference),
-        "split": f"{split.name}: {len(split.train)} for training, {len(split.test)} for the test",
+        "split": f"{split.name}, {len(split.train)} slices for training",
         "training_slices": split.train,
         "seed": seed,
         "weights": KINDS.get(weights, RANDOM),
