@@ -78,14 +78,20 @@ def test_a_step_comes_back_from_its_bytes(three, level):
 
 @FEW
 @given(st.data())
-def test_damaged_bytes_are_no_step(draw):
+def test_damaged_bytes_are_never_another_step(draw):
     found = Found(drawn_slice(MIDDLE)[1] == Label.NUCLEUS, np.ones(SHAPE, bool), 150.0)
-    content = Step.of(found, np.zeros(SHAPE, bool)).to_bytes()
+    kept = Step.of(found, np.zeros(SHAPE, bool))
+    content = kept.to_bytes()
     place = draw.draw(st.integers(0, len(content) - 1))
+    with pytest.raises((ValueError, EOFError, zlib.error)):
+        Step.from_bytes(content[:place])
     flipped = bytes([content[place] ^ draw.draw(st.integers(1, 255))])
-    for damaged in (content[:place], content[:place] + flipped + content[place + 1 :]):
-        with pytest.raises((ValueError, EOFError, zlib.error)):
-            Step.from_bytes(damaged)
+    try:
+        back = Step.from_bytes(content[:place] + flipped + content[place + 1 :])
+    except (ValueError, EOFError, zlib.error):
+        return
+    # Some bits of the header, such as that of the level of compression, mean nothing to a reader.
+    assert back.to_bytes() == content
 
 
 # --- what the steps in one slice do faster -------------------------------------------------------
