@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import methods, results
+from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
 from helpers.methods import all_of_them, one
 from helpers.phantom import Phantom
@@ -102,6 +103,9 @@ def test_a_profile_changes_how_many_slices(cell):
     trial, few = methods.slices_of(cell, "smoke")
     assert set(few) <= set(trial.slice_numbers) <= set(cell.slice_numbers)
     assert len(few) == methods.SLICES["smoke"]
+    # Of both kinds, so that a trial run shows what a result would.
+    assert set(few) & set(split_of(trial).train)
+    assert set(few) & set(split_of(trial).test)
     assert methods.slices_of(cell, "paper") == (cell, cell.slice_numbers)
 
 

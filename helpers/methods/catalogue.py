@@ -3,11 +3,14 @@
 import importlib.util
 from dataclasses import dataclass, replace
 
-from helpers.fine_tuning import TRIAL_SLICES
+from helpers.fine_tuning import TRIAL_SLICES, split_of
 from helpers.stack_type import Stack
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
-"""How many slices a profile scores, evenly from first to last; None for all."""
+"""How many slices a profile scores, evenly from first to last; None for all.
+
+In a trial run half of them, from the middle of the stack, are training slices of the networks.
+"""
 
 IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480, 3)}
 """What networks see that see whole slices. The paper's size is 360 x 480."""
@@ -72,9 +75,16 @@ def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
     slices : tuple of int
     """
     count = SLICES[profile]
-    if profile == "smoke":
-        stack = replace(stack, slice_numbers=stack.some(TRIAL_SLICES))
-    return stack, stack.slice_numbers if count is None else stack.some(count)
+    if profile != "smoke":
+        return stack, stack.slice_numbers if count is None else stack.some(count)
+    stack = replace(stack, slice_numbers=stack.some(TRIAL_SLICES))
+    split, middle = split_of(stack), stack.slice_numbers[len(stack) // 2]
+    chosen = [
+        number
+        for part in (split.train, split.test)
+        for number in sorted(part, key=lambda n: abs(n - middle))[: count // 2]
+    ]
+    return stack, tuple(sorted(chosen))
 
 
 def has_tensorflow() -> bool:
