@@ -19,12 +19,19 @@ import keras  # noqa: E402
 import keras_hub  # noqa: E402
 
 from helpers import settings as settings_module  # noqa: E402
+from helpers import transfer  # noqa: E402
 from helpers.data import DataError  # noqa: E402
 from helpers.networks import loading, weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402
 
 VGG_NAME = weights.names("vgg16")[0]
 SHAPE = (32, 32, 3)
+
+
+@pytest.fixture(autouse=True)
+def patient(server, monkeypatch):
+    """Wait for the server: these files are large, and the machine may be busy."""
+    monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 20.0)
 
 
 def vgg16() -> keras.Model:
