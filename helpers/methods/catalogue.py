@@ -18,7 +18,7 @@ IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480
 TILE_PX = {"smoke": 256, "quick": 512, "paper": 512}
 """Side of the tiles for networks that were trained on patches."""
 
-NO_TENSORFLOW = "left out, no TensorFlow: pip install -r requirements-networks.txt"
+NO_TENSORFLOW = "left out, no TensorFlow: pip install -r requirements.txt"
 
 
 @dataclass(frozen=True)
