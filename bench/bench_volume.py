@@ -4,7 +4,7 @@ The slices are drawn by the phantom over the published ground truth where HELA_D
 else they are the phantom's own; they are read from TIFF files, one at a time.
 By default a few slices and a few minutes; `--full` draws all 300 and takes half an hour.
 `--cache FOLDER` keeps the slices for the next time, `--json FILE` the numbers,
-`--only ratio steps slices pixels workers quality` does a part.
+`--only ratio steps slices pixels workers cell quality` does a part.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def seconds(function, *arguments):
 def report_ratio(folder: Path, numbers) -> dict:
     """Compare with the plain version of a single slice, which propagates nothing."""
     files = tuple(numbers[:8])
-    ours_s = fresh(Job(folder, files, workers=1))["seconds_a_slice_after_the_first"]
+    ours_s = fresh(Job(folder, files, workers=1))["seconds_a_slice"]
     plain_s = []
     for number in files[:: len(files) - 1]:
         image = tifffile.imread(folder / f"{number:04d}.tif")
@@ -104,11 +104,17 @@ def report_scaling(name: str, jobs: dict[int, Job]) -> dict:
     last = list(results.values())[-1]["seconds_a_slice"]
     for size, each in results.items():
         print(
-            f"{name} {size}: {each['seconds']:.1f} s, {each['seconds_a_slice'] / last:.2f} a slice "
-            f"of the last line's ({each['seconds_a_slice_after_the_first'] / last:.2f} after the "
-            f"first), peak of all processes {each['peak_mib']:.0f} MiB"
+            f"{name} {size}: {each['seconds']:.1f} s, a slice {each['seconds_a_slice'] / last:.2f} "
+            f"of the last line's (CPU {each['cpu_s'] / each['slices']:.2f} s), "
+            f"peak of all processes {each['peak_mib']:.0f} MiB"
         )
     return results
+
+
+def report_cell(folder: Path) -> dict:
+    run = fresh(Job(folder, tuple(ALL), cold=True))
+    print(f"the whole cell, from a cold start: {run['seconds']:.0f} s, {run['peak_mib']:.0f} MiB")
+    return run
 
 
 def report_quality(folder: Path, workers: int) -> dict:
@@ -116,7 +122,8 @@ def report_quality(folder: Path, workers: int) -> dict:
     print("| rules | " + " | ".join(WITHIN) + " | outside 20-266 | nucleus in |")
     print("| --- |" + " --- |" * (len(WITHIN) + 2))
     for variant in VARIANTS:
-        run = fresh(Job(folder, tuple(ALL), variant=variant, workers=workers, score=True))
+        job = Job(folder, tuple(ALL), variant=variant, workers=workers, score=True, cold=True)
+        run = fresh(job)
         found = run["nucleus_in"]
         row = {
             name: statistics.mean(run["jaccard"][n] for n in within)
@@ -131,7 +138,7 @@ def report_quality(folder: Path, workers: int) -> dict:
 
 
 def main():
-    parts = ("ratio", "steps", "slices", "pixels", "workers", "quality")
+    parts = ("ratio", "steps", "slices", "pixels", "workers", "cell", "quality")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="all 300 slices; half an hour")
     parser.add_argument("--cache", type=Path, help="folder that keeps the drawn slices")
@@ -163,6 +170,7 @@ def main():
             "workers": lambda: report_scaling(
                 "workers", {n: Job(folder, few, workers=n) for n in (1, 2)}
             ),
+            "cell": lambda: report_cell(folder) if choice.full else {},
             "quality": lambda: report_quality(folder, choice.workers) if choice.full else {},
         }
         numbers = {name: reports[name]() for name in parts if name in choice.only}

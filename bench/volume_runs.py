@@ -1,7 +1,9 @@
 """Stacks on disk for `bench_volume.py`, and one run over such a stack in a fresh process."""
 
+import contextlib
 import itertools
 import math
+import os
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -80,7 +82,11 @@ def to_and_fro(numbers, count: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """A stack whose slices 1, 2, ... are in the files with these numbers, and how to segment it."""
+    """A stack whose slices 1, 2, ... are in the files with these numbers, and how to segment it.
+
+    Unless it is `cold`, worker processes are started and the central slice is given beforehand:
+    both cost the same for any number of slices.
+    """
 
     folder: Path
     files: tuple[int, ...]
@@ -88,12 +94,13 @@ class Job:
     workers: int = 2
     variant: str = "improved"
     score: bool = False
+    cold: bool = False
 
-    def stack(self) -> Stack:
+    def stack(self, count: int | None = None) -> Stack:
         return Stack(
             name="bench",
             source="own",
-            slice_numbers=tuple(range(1, len(self.files) + 1)),
+            slice_numbers=tuple(range(1, (count or len(self.files)) + 1)),
             shape=(self.side, self.side),
             voxel_nm=(VOXEL_NM[0], *(VOXEL_NM[1] * SIDE / self.side,) * 2),
             licence="",
@@ -102,21 +109,34 @@ class Job:
         )
 
 
-class Memory(threading.Thread):
-    """Adds up the resident memory of this process and those below it, five times a second."""
+class Meter(threading.Thread):
+    """Adds up what this process and those below it use, where there is /proc: memory and CPU.
+
+    Resident memory is looked at five times a second; pages that are shared count in each process.
+    On a busy machine seconds of CPU tell more than those on the clock.
+    """
 
     def __init__(self):
         super().__init__(daemon=True)
         self.peak_mib, self._end = float("nan"), threading.Event()
+        self._before_s = self._cpu_s()
 
     def run(self):
         while Path("/proc/self/status").exists() and not self._end.wait(0.2):
             self.peak_mib = np.fmax(self.peak_mib, sum(map(self._mib, self._family("self"))))
 
-    def stop(self) -> float:
+    def stop(self) -> dict[str, float]:
         self._end.set()
         self.join()
-        return float(self.peak_mib)
+        return {"peak_mib": float(self.peak_mib), "cpu_s": self._cpu_s() - self._before_s}
+
+    def _cpu_s(self) -> float:
+        ticks = 0
+        for process in self._family("self"):
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK") if ticks else float("nan")
 
     def _family(self, process: str) -> list[str]:
         try:
@@ -139,13 +159,15 @@ def segment(job: Job) -> dict:
     if job.workers == 1:
         cv2.setNumThreads(1)
     mode, rules = VARIANTS[job.variant]
-    memory = Memory()
-    memory.start()
-    start = time.perf_counter()
-    first, scores, nucleus = None, {}, []
     options = {"mode": mode, "rules": rules, "workers": job.workers, "progress": False}
+    if not job.cold:
+        list(segment_stack(job.stack(2), **options, centre=1))
+        options["centre"] = (len(job.files) + 1) // 2
+    meter = Meter()
+    meter.start()
+    scores, nucleus = {}, []
+    start = time.perf_counter()
     for number, labels in segment_stack(job.stack(), **options):
-        first = first or time.perf_counter()
         if job.score:
             truth = published_labels(number) == Label.NUCLEUS
             scores[number] = float(jaccard_of_masks(labels == Label.NUCLEUS, truth))
@@ -156,8 +178,7 @@ def segment(job: Job) -> dict:
         "slices": count,
         "seconds": end - start,
         "seconds_a_slice": (end - start) / count,
-        "seconds_a_slice_after_the_first": (end - first) / (count - 1),
-        "peak_mib": memory.stop(),
+        **meter.stop(),
         "jaccard": scores,
         "nucleus_in": sorted(nucleus),
     }
