@@ -139,11 +139,11 @@ class Meter(threading.Thread):
         return ticks / os.sysconf("SC_CLK_TCK") if ticks else float("nan")
 
     def _family(self, process: str) -> list[str]:
-        try:
-            tasks = list(Path(f"/proc/{process}/task").iterdir())
-            below = [child for task in tasks for child in (task / "children").read_text().split()]
-        except OSError:  # It has just ended.
-            return []
+        below = []
+        with contextlib.suppress(OSError):  # It has just ended.
+            for task in Path(f"/proc/{process}/task").iterdir():
+                with contextlib.suppress(OSError):  # So have some of its threads.
+                    below += (task / "children").read_text().split()
         return [process, *itertools.chain.from_iterable(map(self._family, below))]
 
     @staticmethod
