@@ -52,10 +52,10 @@ def test_profiles_score_some_or_all(profile, count):
     assert fine_tuning.some_of((82, 151), profile) == (82, 151)
 
 
-def test_shorter_recipe_has_a_third_of_the_steps():
+def test_shorter_recipe_has_a_quarter_of_the_steps():
     recipe = Recipe.of("segnet", "paper")
     short = fine_tuning.shorter(recipe, 180)
-    assert short.total_steps(180) == recipe.total_steps(180) // 3
+    assert short.total_steps(180) == recipe.total_steps(180) // 4
     assert (short.rate, short.batch) == (recipe.rate, recipe.batch)
     assert fine_tuning.shorter(Recipe.of("segnet", "smoke"), 5).total_steps(5) == 1
 
