@@ -7,7 +7,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks bench serve clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks bench serve links clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: setup ## run the benchmarks
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+links: setup ## ask every external address of the pages whether it still answers (needs the internet)
+	$(BIN)/python tools/check_links.py
 
 clean: ## remove what was built; the environment and downloaded data stay
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis notebooks/*.ipynb
