@@ -1,17 +1,36 @@
-"""Make ``.ipynb`` files, without outputs, from the chapters' text.
+"""Make ``.ipynb`` files, without outputs, from the chapters' text: for Colab, Jupyter and classes.
 
-Usage: ``python tools/convert_notebooks.py FOLDER``
+Usage: ``python tools/convert_notebooks.py FOLDER [--students]``
+
+They read well without Sphinx: directives, roles and labels become plain Markdown and links, into
+the published book where ``HELA_REPOSITORY_URL`` tells its address. The code is the chapters' own;
+a first cell installs the package where it is missing. With ``--students`` the solutions are left
+out and each exercise ends with an empty cell.
 """
 
-import sys
+import argparse
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import jupytext
+from book_pages import Book, Page, figure_of
+from first_cell import commit_of, first_cell
+from nbformat import v4
+from plain_markdown import HEADING, Directive, PlainMarkdown, anchor_of, folded, split
 
 ROOT = Path(__file__).resolve().parent.parent
+ACCELERATED = ("06_", "07_", "08_", "09_", "10_")
+"""Chapters that train networks: Colab is asked for a GPU."""
 
 
-def convert(target: Path, source: Path = ROOT / "notebooks") -> list[Path]:
+def convert(
+    target: Path,
+    source: Path = ROOT / "notebooks",
+    *,
+    students: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> list[Path]:
     """Convert every chapter in ``source`` and return the notebooks, in order.
 
     Notebooks in ``target`` whose chapter is gone are removed. A notebook is written only when its
@@ -21,16 +40,20 @@ def convert(target: Path, source: Path = ROOT / "notebooks") -> list[Path]:
     ------
     FileNotFoundError
         If ``source`` holds no chapter.
+    ValueError
+        If a chapter has a directive, role, label or reference that is not known.
     """
     chapters = sorted(source.glob("*.md"))
     if not chapters:
         raise FileNotFoundError(f"no chapters (*.md) in {source}")
     target.mkdir(parents=True, exist_ok=True)
+    repository = (environment.get("HELA_REPOSITORY_URL") or "").rstrip("/")
+    setup = first_cell(repository, commit_of(source.parent, environment) if repository else "")
+    book = Book(source.parent, repository)
     made = []
     for chapter in chapters:
-        notebook = jupytext.read(chapter)
-        for number, cell in enumerate(notebook.cells):
-            cell["id"] = f"cell-{number}"  # otherwise random: the same text makes the same file
+        page = book.pages[f"notebooks/{chapter.stem}"]
+        notebook = Chapter(book, page, students=students).notebook(setup)
         text = jupytext.writes(notebook, fmt="ipynb")
         path = target / f"{chapter.stem}.ipynb"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -41,5 +64,109 @@ def convert(target: Path, source: Path = ROOT / "notebooks") -> list[Path]:
     return made
 
 
+class Chapter:
+    """Goes through a chapter's cells and collects those of its notebook."""
+
+    def __init__(self, book: Book, page: Page, *, students: bool):
+        self.book = book
+        self.page = page
+        self.students = students
+        self.plain = PlainMarkdown(book, page)
+        self.cells: list = []
+        self.lines: list[str] = []  # of the Markdown not yet put into a cell
+        self.solution = ""  # the title of the one that we are in
+        self.exercises: dict[str, str] = {}  # their headings, by label
+
+    def notebook(self, setup: str):
+        """Return the notebook, with ``setup`` as the first cell of code."""
+        source = jupytext.read(self.page.file)
+        for cell in source.cells:
+            if cell.cell_type == "code":
+                self._code(cell)
+            else:
+                self._markdown(cell.source)
+        self.cells[0].source += f"\n\n*{self.book.belongs(self.page)}*"
+        self.cells.insert(1, v4.new_code_cell(setup, metadata={"cellView": "form"}))
+        for number, cell in enumerate(self.cells):
+            cell["id"] = f"cell-{number}"  # otherwise random: the same text makes the same file
+        colab = {"name": f"{self.page.file.stem}.ipynb", "provenance": []}
+        metadata = {
+            "kernelspec": source.metadata["kernelspec"],
+            "language_info": {"name": "python"},
+            "colab": colab,
+        }
+        if self.page.file.name.startswith(ACCELERATED):
+            colab["gpuType"] = "T4"
+            metadata["accelerator"] = "GPU"
+        return v4.new_notebook(cells=self.cells, metadata=metadata)
+
+    def _code(self, cell) -> None:
+        if self.solution and self.students:
+            return
+        metadata = {key: value for key, value in cell.metadata.items() if key != "mystnb"}
+        if self.solution or "hide-input" in metadata.get("tags", []):
+            metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+        self.cells.append(v4.new_code_cell(cell.source, metadata=metadata))
+        figure = figure_of(cell)
+        if figure:
+            name = figure["name"]
+            number = self.book.targets[name].text
+            caption = " ".join(self.plain.convert(figure["caption"]).split("\n"))
+            self._add(f"{anchor_of(name)}**{number}.** {caption}")
+
+    def _markdown(self, text: str) -> None:
+        for piece in split(text):
+            if not isinstance(piece, Directive) or not piece.name.endswith(("-start", "-end")):
+                self.lines.append(piece if isinstance(piece, str) else piece.source)
+                continue
+            self._flush()
+            if piece.name == "exercise-start":
+                label, title = piece.options["label"], self.plain.convert(piece.argument)
+                number = self.book.targets[label].text
+                self.exercises[label] = f"{number}: {title}" if title else number
+                self.lines.append(f"({label})=\n### {self.exercises[label]}")
+            elif piece.name == "exercise-end" and self.students:
+                self.cells.append(v4.new_code_cell(""))
+            elif piece.name == "solution-start":
+                number, title = (
+                    self.book.targets[piece.argument].text,
+                    self.exercises[piece.argument],
+                )
+                self.solution = f"Solution of {number}{': ' if title else ''}{title}"
+            elif piece.name == "solution-end":
+                self.solution = ""
+        self._flush()
+
+    def _flush(self) -> None:
+        """Put the collected lines into cells: one for each heading, so that sections fold."""
+        text = self.plain.convert("\n".join(self.lines))
+        self.lines = []
+        if not text.strip() or (self.solution and self.students):
+            return
+        if self.solution:
+            self._add(folded(self.solution, text))
+            return
+        part: list[str] = []
+        for piece in split(text):
+            if HEADING.match(piece):
+                self._add("\n".join(part))
+                part = []
+            part.append(piece)
+        self._add("\n".join(part))
+
+    def _add(self, text: str) -> None:
+        if text.strip():
+            self.cells.append(v4.new_markdown_cell(text.strip("\n")))
+
+
+def main() -> None:
+    """Convert the chapters into FOLDER."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--students", action="store_true", help="leave the solutions out")
+    chosen = parser.parse_args()
+    convert(chosen.folder, students=chosen.students)
+
+
 if __name__ == "__main__":
-    convert(Path(sys.argv[1]))
+    main()
