@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := _build/notebooks
+STUDENTS := _build/students
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks bench serve links clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks students bench serve links clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +21,12 @@ book: setup ## execute the chapters and build the site into _build/html
 
 test: lint test-helpers test-notebooks test-site ## everything: the next four
 
-lint: notebooks ## ruff on the code and on the chapters
+lint: notebooks students ## ruff on the code and on the chapters
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check $(NOTEBOOKS)/*.ipynb
 	$(BIN)/ruff format --check $(NOTEBOOKS)/*.ipynb
+	$(BIN)/ruff check --ignore F401 $(STUDENTS)/*.ipynb  # imports that only solutions use
 
 test-helpers: setup ## pytest on the helpers, doctests among them
 	$(BIN)/pytest -n 2 -m "not site"
@@ -40,6 +42,9 @@ test-site: setup ## build the book, profile smoke, and open its pages in a brows
 
 notebooks: setup ## make .ipynb files from the chapters, in _build/notebooks
 	@$(BIN)/python tools/convert_notebooks.py $(NOTEBOOKS)
+
+students: setup ## the same without the solutions, in _build/students
+	@$(BIN)/python tools/convert_notebooks.py --students $(STUDENTS)
 
 bench: setup ## run the benchmarks
 	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
