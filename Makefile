@@ -8,7 +8,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks students bench serve links clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks students bench serve classroom links clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,9 +32,9 @@ test-helpers: setup ## pytest on the helpers, doctests among them
 	$(BIN)/pytest -n 2 -m "not site"
 
 # Without HELA_STATIC, so that the live explorers run here and the static ones in the book.
-test-notebooks: notebooks ## execute every chapter, profile smoke
-	HELA_PROFILE=smoke $(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
-	  --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
+test-notebooks: notebooks ## execute every chapter, profile smoke; name the slowest
+	HELA_PROFILE=smoke PYTHONPATH=tools $(BIN)/pytest -p slowest --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=600 --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
 
 test-site: setup ## build the book, profile smoke, and open its pages in a browser
 	HELA_PROFILE=smoke $(BIN)/python tools/build_book.py --output _build/smoke
@@ -52,6 +52,11 @@ bench: setup ## run the benchmarks
 serve: ## show the built book at http://localhost:8000 (PORT=...)
 	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+classroom: notebooks students ## fill a folder to hand out to a class: make classroom CLASSROOM=folder
+	@test -n "$(CLASSROOM)" || { echo "Name the folder: make classroom CLASSROOM=/path"; exit 1; }
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$(CLASSROOM)" .
+	$(BIN)/python tools/fill_classroom.py "$(CLASSROOM)" $(NOTEBOOKS) $(STUDENTS)
 
 links: setup ## ask every external address of the pages whether it still answers (needs the internet)
 	$(BIN)/python tools/check_links.py
