@@ -17,7 +17,7 @@ import tensorflow as tf  # noqa: E402
 from helpers.data import DataError  # noqa: E402
 from helpers.networks.assembly import cut_encoder, rebuild  # noqa: E402
 from helpers.networks.graph import flatten  # noqa: E402
-from helpers.networks.layers import Unpool  # noqa: E402
+from helpers.networks.layers import FusedBatchNormalization, Unpool  # noqa: E402
 from helpers.networks.layout import layout  # noqa: E402
 from helpers.networks.resnet18 import _keep_resolution, plain_resnet18  # noqa: E402
 
@@ -158,6 +158,33 @@ def test_unpooling_puts_values_back_to_where_the_maxima_were():
         np.testing.assert_array_equal(numpy_of(unpooled).ravel(), numpy_of(expected))
         np.testing.assert_array_equal(numpy_of(tape.gradient(loss, maps)), numpy_of(2 * maps))
         assert tape.gradient(loss, before) is None
+
+
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("shape", [(2, 6, 5, 8), (2, 1, 1, 8)], ids=["maps", "one pixel"])
+def test_fused_batch_normalisation_is_what_keras_computes(shape, scale):
+    maps = tf.constant(np.random.default_rng(0).normal(3, 2, shape), tf.float32)
+    target = tf.constant(np.random.default_rng(1).normal(size=shape), tf.float32)
+    layers = [
+        kind(momentum=0.9, scale=scale)
+        for kind in (keras.layers.BatchNormalization, FusedBatchNormalization)
+    ]
+    found = []
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            outputs = layer(maps, training=True)
+            loss = tf.reduce_sum((outputs - target) ** 2)
+        gradients = tape.gradient(loss, [maps, *(v.value for v in layer.trainable_variables)])
+        # After training steps, what is stored is used.
+        found.append([outputs, *gradients, *layer.weights, layer(maps, training=False)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(numpy_of(ours), numpy_of(theirs), rtol=1e-4, atol=1e-4)
+    layers[1].trainable = False
+    frozen = [numpy_of(weight) for weight in layers[1].weights]
+    np.testing.assert_array_equal(layers[1](maps, training=True), layers[1](maps, training=False))
+    for before, after in zip(frozen, layers[1].weights, strict=True):
+        np.testing.assert_array_equal(before, numpy_of(after))
 
 
 def test_resnet_with_spread_kernels_computes_what_it_did_before():

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import keras
 
-from helpers.networks.layers import CropLike, PadToMultiple, Preprocessing, padded
+from helpers.networks.layers import (
+    CropLike,
+    FusedBatchNormalization,
+    PadToMultiple,
+    Preprocessing,
+    padded,
+)
 from helpers.networks.loading import load_file
 from helpers.networks.weights import KINDS
 
@@ -110,6 +116,8 @@ def cut_encoder(backbone: keras.Model, layers: tuple[str, ...]) -> keras.Model:
 def rebuild(model: keras.Model, input_shape: tuple, change) -> keras.Model:
     """Make a model anew from its configuration, with changes that leave the weights as they are.
 
+    Its batch normalisation becomes the fast one, `FusedBatchNormalization`.
+
     Parameters
     ----------
     model : keras.Model
@@ -131,6 +139,12 @@ def rebuild(model: keras.Model, input_shape: tuple, change) -> keras.Model:
         if layer["class_name"] == "InputLayer":
             layer["config"]["batch_shape"] = (None, *input_shape)
         change(layer["class_name"], layer["config"])
+        if layer["class_name"] == "BatchNormalization":
+            layer |= {
+                "class_name": FusedBatchNormalization.__name__,
+                "module": FusedBatchNormalization.__module__,
+                "registered_name": keras.saving.get_registered_name(FusedBatchNormalization),
+            }
     rebuilt = keras.Model.from_config(config)
     rebuilt.set_weights(plain.get_weights())
     return rebuilt

@@ -17,6 +17,7 @@ _POINTWISE = {
     "Concatenate",
     "CropLike",
     "CustomScaleLayer",
+    "FusedBatchNormalization",
     "InputLayer",
     "PadToMultiple",
     "Preprocessing",

@@ -132,6 +132,33 @@ class Unpool(keras.layers.Layer):
         return shapes[1]
 
 
+@keras.saving.register_keras_serializable(package="helpers")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation in one operation of TensorFlow, not in Keras' several.
+
+    It gives what Keras' layer gives, without its float32 copies of every map, which cost a tenth
+    of a training step in mixed precision.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Return the normalised maps, (n, y, x, channels)."""
+        if mask is not None:
+            raise ValueError("FusedBatchNormalization takes no mask; use BatchNormalization.")
+        learns = bool(training) and self.trainable
+        stored = {} if learns else {"mean": self.moving_mean, "variance": self.moving_variance}
+        scale = tf.ones_like(self.beta) if self.gamma is None else self.gamma
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, scale, self.beta, epsilon=self.epsilon, is_training=learns, **stored
+        )
+        if learns:
+            # TensorFlow divides by one less than the number of values, Keras by the number.
+            count = tf.cast(tf.size(inputs[..., 0]), variance.dtype)
+            variance *= (count - 1) / count
+            for kept, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                kept.assign(kept * self.momentum + tf.stop_gradient(new) * (1 - self.momentum))
+        return outputs
+
+
 def padded(size: tuple, multiple: int) -> tuple:
     """Round sizes up to multiples; a size that is not fixed (None) stays so.
 
@@ -168,5 +195,5 @@ def conv_block(x, filters: int, kernel: int = 3, *, name: str, dilation: int = 1
         name=name,
     )(x)
     # 0.9: a short fine-tuning has too few steps for Keras' 0.99 to forget where it began.
-    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -5,7 +5,7 @@ import os
 import keras
 
 from helpers.networks.assembly import begin, check_classes, cut_encoder, finish, rebuild
-from helpers.networks.layers import Unpool, conv_block
+from helpers.networks.layers import FusedBatchNormalization, Unpool, conv_block
 from helpers.networks.loading import load_backbone
 
 _BLOCK_ENDS = tuple(f"block{i}_conv{2 if i < 3 else 3}" for i in range(1, 6))
@@ -124,7 +124,7 @@ def vgg16_unet(
         x = conv_block(x, filters, 1, name=f"decoder{step}_reduce")
         x = keras.layers.UpSampling2D(name=f"decoder{step}_up")(x)
         # VGG16 has no batch normalisation, and maps of very different size of numbers.
-        skip = keras.layers.BatchNormalization(momentum=0.9, name=f"decoder{step}_scale")(
+        skip = FusedBatchNormalization(momentum=0.9, name=f"decoder{step}_scale")(
             features[step - 1]
         )
         x = keras.layers.Concatenate(name=f"decoder{step}_skip")([x, skip])
