@@ -1,7 +1,6 @@
 """Published files by name: downloaded once, checked by hash, kept in one folder."""
 
 import difflib
-import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,7 +13,7 @@ from tqdm import tqdm
 
 from helpers import settings as settings_module
 from helpers.checks import check_choice
-from helpers.faults import TransferError, storage_fault
+from helpers.download import DataError, download
 from helpers.settings import Settings
 from helpers.transfer import Client
 
@@ -22,20 +21,6 @@ PROBE_NAME = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_001.mat"
 """A small file that `is_reachable` asks for unless told otherwise."""
 MAX_WORKERS = 8
 """More connections than that are impolite to a public server."""
-
-# pooch prints a line for every file it gets; the progress bar says the same in one.
-pooch.get_logger().setLevel("WARNING")
-
-
-class DataError(RuntimeError):
-    """A file cannot be had; the message names it, what was wrong, and the remedy."""
-
-    def __init__(self, name: str, reason: str, remedy: str):
-        super().__init__(name, reason, remedy)
-        self.name, self.reason, self.remedy = name, reason, remedy
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}. {self.remedy}"
 
 
 @cache
@@ -257,58 +242,3 @@ def _store(settings: Settings) -> pooch.Pooch:
         registry=registry.registry,
         urls=None if settings.data_url else registry.urls,
     )
-
-
-def download(store: pooch.Pooch, name: str, client: Client, bar: tqdm | None = None) -> Path:
-    """Get one file through pooch, which checks the hash and moves the file when it is whole.
-
-    Parameters
-    ----------
-    store : pooch.Pooch
-        Knows the folder, the file's hash (None if nobody published one) and its address.
-    name : str
-        Of the file, in that folder.
-    client : Client
-    bar : tqdm.tqdm, optional
-        Counts bytes.
-
-    Returns
-    -------
-    Path
-        Absolute.
-
-    Raises
-    ------
-    DataError
-        As `fetch`.
-    """
-    path, url = store.abspath / name, store.get_url(name)
-
-    def downloader(url: str, temporary: str, _store: pooch.Pooch) -> None:
-        client.save(url, temporary, bar)
-        # pooch's temporary files are private; a shared folder's files are for all to read.
-        os.chmod(temporary, 0o644)
-
-    try:
-        # pooch makes it too, but fails when a parallel download is a moment faster (its PR 554).
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            store.fetch(name, downloader=downloader)
-        except ValueError:
-            # pooch says so of a wrong hash; a transfer damaged on its way is worth one more try.
-            store.fetch(name, downloader=downloader)
-    except ValueError as error:
-        reason, cause = "what the server sent has the wrong hash", error
-        remedy = (
-            "A login page or filter of your network may answer instead of the server, or the "
-            "mirror in HELA_DATA_URL may have another version: open the address in a browser."
-        )
-    except TransferError as error:
-        reason, remedy, cause = error.reason, error.remedy, error
-    except OSError as error:
-        reason, remedy, cause = *storage_fault(path.parent, error), error
-    else:
-        return path
-    if os.path.exists(path):
-        reason += f"; the copy in the data folder is damaged (wrong hash): {path}"
-    raise DataError(name, reason, f"{remedy} (From {url} to {path})") from cause

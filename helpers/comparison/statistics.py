@@ -11,6 +11,8 @@ from helpers.comparison.bootstrap import block_length, bootstrap_means, interval
 from helpers.ground_truth import agreement
 from helpers.stack_type import Stack
 
+_BESIDE_A_MEAN = ("low", "high", "slices", "block")
+
 
 def short_names(wide: pd.DataFrame) -> pd.DataFrame:
     """Name each column by its method, and by origin and run only where that is not enough.
@@ -68,17 +70,9 @@ def mean_intervals(
         If fewer than two slices are common to all, or an argument is out of range.
     """
     common = _common(wide)
-    rows = []
-    for name in common.columns:
-        values = common[name].to_numpy()
-        length = block_length(values) if block is None else block
-        low, high = interval(
-            values, level=level, block=length, samples=samples, seed=seed, kind=kind
-        )
-        rows.append([values.mean(), low, high, len(values), length])
-    return pd.DataFrame(
-        rows, index=common.columns, columns=["mean", "low", "high", "slices", "block"]
-    )
+    options = {"level": level, "block": block, "samples": samples, "seed": seed, "kind": kind}
+    rows = [_mean_of(common[name].to_numpy(), **options) for name in common.columns]
+    return pd.DataFrame(rows, index=common.columns, columns=["mean", *_BESIDE_A_MEAN])
 
 
 def paired_differences(
@@ -119,17 +113,13 @@ def paired_differences(
         raise ValueError("there is one method; give at least two to compare.")
     if truth_agreement is not None and not 0 < truth_agreement <= 1:
         raise ValueError(f"truth_agreement is {truth_agreement}; it must be above 0, up to 1.")
+    options = {"level": level, "block": block, "samples": samples, "seed": seed, "kind": kind}
     rows = {}
     for first, second in combinations(range(len(wide.columns)), 2):
         pair = _common(wide.iloc[:, [first, second]])
-        values = pair.iloc[:, 0].to_numpy() - pair.iloc[:, 1].to_numpy()
-        length = block_length(values) if block is None else block
-        low, high = interval(
-            values, level=level, block=length, samples=samples, seed=seed, kind=kind
-        )
-        note = _note(values.mean(), low, high, truth_agreement)
-        rows[tuple(pair.columns)] = [values.mean(), low, high, len(values), length, note]
-    columns = ["difference", "low", "high", "slices", "block", "note"]
+        found = _mean_of((pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy(), **options)
+        rows[tuple(pair.columns)] = [*found, _note(*found[:3], truth_agreement)]
+    columns = ["difference", *_BESIDE_A_MEAN, "note"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.index = pd.MultiIndex.from_tuples(rows, names=["first", "second"])
     return table
@@ -231,6 +221,12 @@ def _common(wide: pd.DataFrame) -> pd.DataFrame:
             "two are needed. Leave out methods that were scored on few slices."
         )
     return common
+
+
+def _mean_of(values: np.ndarray, *, block: int | None, **options) -> list:
+    """Return a mean and what `_BESIDE_A_MEAN` names."""
+    length = block_length(values) if block is None else block
+    return [values.mean(), *interval(values, block=length, **options), len(values), length]
 
 
 def _note(difference: float, low: float, high: float, truth_agreement: float | None) -> str:

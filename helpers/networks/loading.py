@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 
-from helpers.data import DataError
+from helpers.download import DataError
 from helpers.networks import weights as weights_module
 from helpers.networks.weights import HED, HED_REMEDY, IMAGENET, PRESET, RANDOM
 from helpers.settings import Settings

@@ -11,10 +11,9 @@ from pathlib import Path
 import pooch
 from tqdm import tqdm
 
-from helpers import data
 from helpers import settings as settings_module
 from helpers.checks import check_choice
-from helpers.data import DataError
+from helpers.download import DataError, download
 from helpers.settings import Settings
 from helpers.transfer import Client
 
@@ -153,7 +152,7 @@ def fetch_imagenet(
                     disable=not progress,
                 )
                 with bar:
-                    data.download(_store(backbone, settings), name, client, bar)
+                    download(_store(backbone, settings), name, client, bar)
             paths.append(folder / name)
     return tuple(paths)
 
