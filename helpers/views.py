@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 
-def square(
+def square_around(
     center: tuple[float, float], width_um: float, *, shape: tuple[int, int], pixel_size_nm: float
 ) -> tuple[slice, slice]:
     """Return the rows and columns of a square, moved to lie inside the slice.
@@ -32,7 +32,7 @@ def square(
 
     Examples
     --------
-    >>> square((3, 50), 0.2, shape=(100, 100), pixel_size_nm=10)
+    >>> square_around((3, 50), 0.2, shape=(100, 100), pixel_size_nm=10)
     (slice(0, 20, None), slice(40, 60, None))
     """
     half = min(int(width_um * 500 / pixel_size_nm), min(shape) // 2)
