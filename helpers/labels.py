@@ -1,5 +1,6 @@
 """The four classes of the ground truth: their numbers, names and colours."""
 
+import os
 from enum import IntEnum
 
 import numpy as np
@@ -35,16 +36,32 @@ class Label(IntEnum):
         return "#{:02x}{:02x}{:02x}".format(*PALETTE[self])
 
 
-PALETTE: dict[int, tuple[int, int, int]] = {
-    Label.NUCLEAR_ENVELOPE: (255, 0, 0),
-    Label.NUCLEUS: (0, 255, 0),
-    Label.CELL: (0, 0, 255),
-    Label.BACKGROUND: (0, 0, 0),
+PALETTES: dict[str, dict[int, tuple[int, int, int]]] = {
+    "paper": {
+        Label.NUCLEAR_ENVELOPE: (255, 0, 0),
+        Label.NUCLEUS: (0, 255, 0),
+        Label.CELL: (0, 0, 255),
+        Label.BACKGROUND: (0, 0, 0),
+    },
+    "safe": {
+        Label.NUCLEAR_ENVELOPE: (244, 119, 209),
+        Label.NUCLEUS: (0, 225, 90),
+        Label.CELL: (0, 55, 255),
+        Label.BACKGROUND: (0, 0, 0),
+    },
 }
+"""The paper's colours, and ones that can be told apart in the common kinds of colour blindness, as
+areas and as tints over grey; as like the paper's as that allows."""
+
+_chosen = os.environ.get("HELA_PALETTE") or "paper"
+if _chosen not in PALETTES:
+    raise ValueError(f"HELA_PALETTE is {_chosen!r}; allowed are {', '.join(PALETTES)}.")
+PALETTE = PALETTES[_chosen]
+"""The colours of this run: those named by ``HELA_PALETTE``, by default the paper's."""
 
 
 def colourise(labels: np.ndarray) -> np.ndarray:
-    """Paint a label map in the paper's colours.
+    """Paint a label map in the colours of `PALETTE`.
 
     Parameters
     ----------

@@ -1,9 +1,22 @@
 """What makes the book execute its chapters again."""
 
 import json
+import platform
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
-from build_book import ROOT, STATE, book_config, code_state, data_state, forget_if_changed
+from build_book import (
+    ROOT,
+    STATE,
+    book_config,
+    code_state,
+    data_state,
+    forget_if_changed,
+    pages_state,
+    run_record,
+)
 
 
 @pytest.fixture
@@ -77,6 +90,56 @@ def test_unchanged_state_keeps_the_cache_and_a_changed_one_drops_it(tmp_path):
     assert not any(file.exists() for file in kept)
     assert other.exists()
     assert json.loads((tmp_path / STATE).read_text())["helpers"] == "def"
+
+
+def test_what_only_makes_pages_keeps_the_results(tmp_path):
+    state = {"profile": "quick", "pages": "abc"}
+    forget_if_changed(tmp_path, state)
+    results, pages = tmp_path / ".jupyter_cache" / "global.db", tmp_path / "html" / "index.html"
+    for file in (results, pages):
+        file.parent.mkdir()
+        file.write_text("made")
+    assert forget_if_changed(tmp_path, {**state, "pages": "def"}) == ["pages"]
+    assert results.exists()
+    assert not pages.exists()
+    assert forget_if_changed(tmp_path, {"profile": "smoke", "pages": "ghi"}) == [*state]
+    assert not results.exists()
+
+
+def test_pages_state_sees_extensions_and_files_beside_the_pages(tmp_path):
+    states = [pages_state(tmp_path)]
+    for name in ("extensions/mathml.py", "_static/book.css"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("new")
+        states.append(pages_state(tmp_path))
+    assert len(set(states)) == 3
+
+
+def test_extensions_are_found_from_the_build_folder(tmp_path):
+    folders = book_config(ROOT, tmp_path, {})["sphinx"]["local_extensions"].values()
+    assert all((Path(folder) / "mathml.py").is_file() for folder in folders)
+
+
+def test_run_record_names_the_commit_and_links_it(tmp_path):
+    state = {"profile": "smoke", "source": "phantom"}
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", tmp_path, *who, *command], check=True)
+    record = run_record(tmp_path, state, {"HELA_REPOSITORY_URL": "https://example.org/a/"})
+    assert re.fullmatch("[0-9a-f]{10}", record["commit"])
+    assert record["commit_url"] == f"https://example.org/a/commit/{record['commit']}"
+    assert "synthetic" in record["source"]
+    assert "not results" in record["profile"]
+    assert record["versions"]["Python"] == platform.python_version()
+    assert run_record(tmp_path, state, {})["commit_url"] == ""
+
+
+def test_run_record_outside_a_repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    record = run_record(
+        tmp_path, {"profile": "quick", "source": "full"}, {"HELA_REPOSITORY_URL": "x"}
+    )
+    assert (record["commit"], record["commit_url"]) == ("not known", "")
 
 
 def test_launch_buttons_need_a_repository(tmp_path):

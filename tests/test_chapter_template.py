@@ -19,6 +19,8 @@ def test_template_builds_without_a_warning(tmp_path):
     (tmp_path / "book").mkdir()
     for name in ("_config.yml", "book/references.bib", "book/references.md"):
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "_static", tmp_path / "_static")
+    shutil.copytree(ROOT / "extensions", tmp_path / "extensions")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/references\nchapters: [{file: notebooks/01_topic}]\n"
     )

@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,17 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "executed-with.json"
 MADE_HERE = ("results", "training")
+# What the foot of each page says of the choices.
+SOURCES = {
+    "phantom": "phantom, a synthetic cell and not a real one",
+    "sample": "sample, eleven real slices",
+    "full": "full, all 300 real slices",
+}
+PROFILES = {
+    "smoke": "smoke, a trial run whose numbers are not results",
+    "quick": "quick, minutes a chapter on two processor cores",
+    "paper": "paper, the paper's own configuration",
+}
 
 
 def digest_files(root: Path, paths: list[Path]) -> str:
@@ -41,6 +53,15 @@ def code_state(root: Path) -> dict[str, str]:
     }
 
 
+def pages_state(root: Path) -> str:
+    """Hash what makes pages of the chapters' results, other than their text and the configuration.
+
+    Sphinx sees neither its extensions nor the files beside the pages change.
+    """
+    files = [p for name in ("extensions", "_static") for p in (root / name).rglob("*")]
+    return digest_files(root, [p for p in files if p.is_file() and p.suffix != ".pyc"])
+
+
 def data_state(folder: Path) -> str:
     """Hash the names and sizes in the data folder; reading a gigabyte each time would be slow.
 
@@ -56,6 +77,8 @@ def data_state(folder: Path) -> str:
 
 def forget_if_changed(build: Path, state: dict[str, str]) -> list[str]:
     """Drop what the last build executed and read, unless it was made with the same ``state``.
+
+    Where nothing differs but what makes pages of results, the results stay.
 
     Parameters
     ----------
@@ -74,7 +97,10 @@ def forget_if_changed(build: Path, state: dict[str, str]) -> list[str]:
     changed = [name for name in {**state, **before} if state.get(name) != before.get(name)]
     if changed:
         # The pages too: Sphinx looks at their text only and would keep the old outputs.
-        for folder in (".jupyter_cache", ".doctrees", "html", "jupyter_execute"):
+        folders = [".doctrees", "html", "jupyter_execute"]
+        if changed != ["pages"]:
+            folders.append(".jupyter_cache")
+        for folder in folders:
             shutil.rmtree(build / folder, ignore_errors=True)
         build.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(state, indent=1))
@@ -96,6 +122,9 @@ def book_config(root: Path, build: Path, environment: dict[str, str]) -> dict:
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["cache"] = str(build / ".jupyter_cache")
+    # The file is written into the build folder, to which Jupyter Book takes such paths as relative.
+    extensions = config["sphinx"]["local_extensions"]
+    extensions.update({name: str(root / folder) for name, folder in extensions.items()})
     url = environment.get("HELA_REPOSITORY_URL")
     if url:
         branch = environment.get("HELA_REPOSITORY_BRANCH") or "notebooks"
@@ -106,6 +135,50 @@ def book_config(root: Path, build: Path, environment: dict[str, str]) -> dict:
             "binderhub_url": "https://mybinder.org",
         }
     return config
+
+
+def commit(root: Path) -> str:
+    """Return the short name of the commit checked out, or say that there is none or more to it."""
+
+    def git(*arguments: str) -> str:
+        run = ["git", "-C", str(root), *arguments]
+        return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        name = git("rev-parse", "--short=10", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "not known"
+    return f"{name}, with changes" if changed else name
+
+
+def run_record(root: Path, state: dict[str, str], environment: dict[str, str]) -> dict:
+    """Return what the foot of each page says; see ``extensions/run_record.py``.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    state : dict of str to str
+        ``profile`` and ``source`` of this build.
+    environment : mapping of str to str
+        With ``HELA_REPOSITORY_URL`` the commit is a link.
+    """
+    from helpers.results.record import versions
+
+    found = versions()
+    titles = {"python": "Python", "numpy": "NumPy", "scikit-image": "scikit-image"}
+    titles["tensorflow"] = "TensorFlow"
+    name = commit(root)
+    url = (environment.get("HELA_REPOSITORY_URL") or "").rstrip("/")
+    return {
+        "built": time.time(),
+        "source": SOURCES[state["source"]],
+        "profile": PROFILES[state["profile"]],
+        "versions": {title: found.get(key, "none") for key, title in titles.items()},
+        "commit": name,
+        "commit_url": f"{url}/commit/{name.split(',')[0]}" if url and " " not in name else "",
+    }
 
 
 def main() -> None:
@@ -123,15 +196,20 @@ def main() -> None:
     def data() -> dict[str, str]:
         return {"source": stack.resolve_source(chosen.source), "files": data_state(chosen.data_dir)}
 
-    state = {"profile": chosen.profile, **code_state(ROOT), **data()}
+    state = {"profile": chosen.profile, **code_state(ROOT), **data(), "pages": pages_state(ROOT)}
     # What "auto" stands for is settled once, so that no two chapters differ.
     os.environ["HELA_SOURCE"] = state["source"]
     changed = forget_if_changed(build, state)
     print(f"Profile {chosen.profile}, source {state['source']}.", end=" ")
-    print(f"Executing all chapters; new or changed: {', '.join(changed)}." if changed else "")
+    if changed == ["pages"]:
+        print("Writing all pages again.")
+    else:
+        print(f"Executing all chapters; new or changed: {', '.join(changed)}." if changed else "")
 
     config_file = build / "_config.yml"
-    config_file.write_text(yaml.safe_dump(book_config(ROOT, build, os.environ), sort_keys=False))
+    config = book_config(ROOT, build, os.environ)
+    config["sphinx"]["config"]["run_record"] = run_record(ROOT, state, os.environ)
+    config_file.write_text(yaml.safe_dump(config, sort_keys=False))
     if os.environ.get("HELA_REPOSITORY_URL"):
         # The theme links a chapter's .ipynb, not its .md, when it lies beside it.
         from convert_notebooks import convert
