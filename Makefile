@@ -8,7 +8,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-site notebooks students bench serve classroom links clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site notebooks students bench serve classroom links clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ setup: ## make or update the environment in .venv (the other targets do it by th
 book: setup ## execute the chapters and build the site into _build/html
 	$(BIN)/python tools/build_book.py
 
-test: lint test-helpers test-notebooks test-site ## everything: the next four
+test: lint test-helpers test-notebooks test-running test-site ## everything: the next five
 
 lint: notebooks students ## ruff on the code and on the chapters
 	$(BIN)/ruff check .
@@ -29,12 +29,15 @@ lint: notebooks students ## ruff on the code and on the chapters
 	$(BIN)/ruff check --ignore F401 $(STUDENTS)/*.ipynb  # imports that only solutions use
 
 test-helpers: setup ## pytest on the helpers, doctests among them
-	$(BIN)/pytest -n 2 -m "not site"
+	$(BIN)/pytest -n 2 -m "not site and not colab and not live"
 
 # Without HELA_STATIC, so that the live explorers run here and the static ones in the book.
 test-notebooks: notebooks ## execute every chapter, profile smoke; name the slowest
 	HELA_PROFILE=smoke PYTHONPATH=tools $(BIN)/pytest -p slowest --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=600 --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
+
+test-running: setup ## chapters as on Colab, and their explorers in JupyterLab with a browser
+	$(BIN)/pytest -n 2 --dist loadfile -m "colab or live" tests/test_colab.py tests/test_live.py
 
 test-site: setup ## build the book, profile smoke, and open its pages in a browser
 	HELA_PROFILE=smoke $(BIN)/python tools/build_book.py --output _build/smoke

@@ -22,18 +22,13 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"\d[\w.!+]*")
 
 
-def prepare(*, keep_in_drive: bool = False) -> list[str]:
+def prepare(*, keep_in_drive: bool = False) -> None:
     """Make a notebook ready: install what is missing, and on Colab widgets and, if wanted, Drive.
 
     Parameters
     ----------
     keep_in_drive : bool
         On Colab, keep data and results in Google Drive, where they outlast the session.
-
-    Returns
-    -------
-    list of str
-        What was installed.
 
     Raises
     ------
@@ -52,7 +47,6 @@ def prepare(*, keep_in_drive: bool = False) -> list[str]:
             DRIVE_FOLDER.mkdir(parents=True, exist_ok=True)
             os.environ["HELA_DATA_DIR"] = str(DRIVE_FOLDER)
             print("Data and results are kept in", DRIVE_FOLDER)
-    return missing
 
 
 def on_colab() -> bool:
@@ -96,7 +90,7 @@ def install(requirements: list[str]) -> None:
     Raises
     ------
     RuntimeError
-        If pip cannot; its own message is above.
+        If pip cannot; with its message.
     """
     present = {each.metadata["Name"]: each.version for each in metadata.distributions()}
     with tempfile.TemporaryDirectory() as folder:
@@ -109,9 +103,10 @@ def install(requirements: list[str]) -> None:
             )
         )
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(constraints)]
-        if subprocess.run([*pip, *requirements]).returncode:
-            raise RuntimeError(
-                f"pip could not install {', '.join(requirements)} beside the packages that are "
-                "there; its message is above. Without a network, put wheels into a folder and "
-                "name it in PIP_FIND_LINKS; else install these by hand."
-            )
+        run = subprocess.run([*pip, *requirements], capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(
+            f"pip could not install {', '.join(requirements)} beside the packages that are there. "
+            "Without a network, put wheels into a folder and name it in PIP_FIND_LINKS. "
+            f"pip says:\n{run.stderr.strip()}"
+        )

@@ -164,7 +164,8 @@ def test_solutions_are_folded(made):
         pytest.skip("there are none for students")
     cells = notebooks["06_vgg16"].cells
     at = next(n for n, cell in enumerate(cells) if "Solution of Exercise 6.1" in cell.source)
-    assert cells[at].source.startswith("<details>\n<summary>")
+    title = "<b>Solution of Exercise 6.1: Freeze the encoder</b>"
+    assert cells[at].source.startswith(f"<details>\n<summary>{title}")
     assert cells[at].source.endswith("\n\n</details>")
     assert cells[at + 1].metadata["jupyter"]["source_hidden"]
     assert cells[at + 1].metadata["cellView"] == "form"

@@ -128,11 +128,7 @@ class Chapter:
             elif piece.name == "exercise-end" and self.students:
                 self.cells.append(v4.new_code_cell(""))
             elif piece.name == "solution-start":
-                number, title = (
-                    self.book.targets[piece.argument].text,
-                    self.exercises[piece.argument],
-                )
-                self.solution = f"Solution of {number}{': ' if title else ''}{title}"
+                self.solution = f"Solution of {self.exercises[piece.argument]}"
             elif piece.name == "solution-end":
                 self.solution = ""
         self._flush()
