@@ -8,7 +8,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site notebooks students bench serve classroom links clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site notebooks students bench serve classroom links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ classroom: notebooks students ## fill a folder to hand out to a class: make clas
 
 links: setup ## ask every external address of the pages whether it still answers (needs the internet)
 	$(BIN)/python tools/check_links.py
+
+pdf: setup ## print the built book into _build/book.pdf (needs Chromium; after make book)
+	$(BIN)/python tools/build_pdf.py
 
 clean: ## remove what was built; the environment and downloaded data stay
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis notebooks/*.ipynb

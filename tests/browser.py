@@ -1,45 +1,21 @@
 """Find and start a browser for the tests that open pages; not a test itself."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-
-# The tests open files of this computer only: no sandbox is needed (root has none in a container),
-# and the browser must not call home.
-LAUNCH_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-def chromium_path() -> str | None:
-    """Path of Chromium or Chrome: the variable ``CHROMIUM``, else the first one on the PATH."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return shutil.which(named)
-    return next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+from chromium import LAUNCH_ARGS, chromium_path, why_none
 
 
 def require_chromium() -> str:
     """Path of the browser; without one the test skips, or fails if ``HELA_REQUIRE_BROWSER=1``."""
     path = chromium_path()
     if path is None:
-        named = os.environ.get("CHROMIUM")
-        found = f"CHROMIUM={named!r} is not a program" if named else "no Chromium or Chrome on PATH"
-        reason = f"{found}; install one (apt-get install chromium) or set CHROMIUM to its path."
         if os.environ.get("HELA_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(why_none())
+        pytest.skip(why_none())
     return path
 
 
