@@ -1,5 +1,6 @@
 """Explorers: a picture with sliders, alive in a notebook and on the static page alike."""
 
+import base64
 import html
 import math
 import os
@@ -190,7 +191,8 @@ def _live_widget(scene: Scene):
             "Or set HELA_STATIC=1 for pictures made in advance."
         ) from error
     first = scene.frame_or_stop(scene.start)
-    picture = ipywidgets.Image(format="webp", layout={"max_width": "100%", "object_fit": "contain"})
+    # Not ipywidgets.Image: it has no alternative text, and with a tooltip instead is not drawn.
+    picture = ipywidgets.HTML()
     readout = ipywidgets.HTML()
     controls = []
     for slider, at in zip(scene.sliders.values(), scene.start, strict=True):
@@ -205,10 +207,13 @@ def _live_widget(scene: Scene):
         controls.append(control)
 
     def show(frame: Frame, state: tuple[int, ...]) -> None:
-        picture.value = frame.webp
+        data = base64.b64encode(frame.webp).decode()
+        picture.value = (
+            f'<img src="data:image/webp;base64,{data}" alt="{html.escape(scene.alt_at(state))}" '
+            f'width="{frame.width_px}" height="{frame.height_px}" '
+            'style="max-width: 100%; height: auto; margin: 0">'
+        )
         readout.value = html.escape(frame.text)
-        if picture.has_trait("tooltip"):  # ipywidgets 8; 7 has nowhere to put it
-            picture.tooltip = scene.alt_at(state)
 
     def update(_change) -> None:
         state = tuple(control.value for control in controls)
