@@ -16,6 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms.images import BaseImageConverter
 from sphinx.writers.html5 import HTML5Translator
 
+from helpers.labels import shows_classes
+
 QUALITY = 88
 CLASSES = "hela-classes"
 
@@ -32,29 +34,6 @@ def encode(picture: Image.Image) -> bytes:
         made.append(buffer.getvalue())
     exact, lossy = made
     return lossy if len(lossy) < len(exact) / 2 else exact
-
-
-def shows_classes(rgb: np.ndarray, share: float = 0.02) -> bool:
-    """Say whether a picture has areas in the colours of the classes, pure or over grey.
-
-    Such a colour is red, green or blue added to a grey: two channels are equal and the third is
-    above them. No other colour of the book's figures is.
-
-    Parameters
-    ----------
-    rgb : (y, x, 3) array of uint8
-    share : float
-        Part of the pixels that must be so; thin lines of a chart are less.
-
-    Examples
-    --------
-    >>> shows_classes(np.full((2, 2, 3), (90, 180, 90), dtype=np.uint8))
-    True
-    >>> shows_classes(np.full((2, 2, 3), (86, 180, 233), dtype=np.uint8))
-    False
-    """
-    low, middle, high = np.moveaxis(np.sort(rgb.astype(np.int16), axis=-1), -1, 0)
-    return bool(((middle - low <= 2) & (high - middle >= 24)).mean() >= share)
 
 
 class WebpPictures(BaseImageConverter):

@@ -110,6 +110,8 @@ def static_page(scene: Scene, name: str | None) -> str:
         max(len(text) for s in scene.sliders.values() for text in texts(s))
         for texts in (lambda s: (s.label,), lambda s: () if s.is_choice else s.texts)
     )
+    # The page's choice of class colours finds its pictures by this name.
+    classes = " hela-classes" if any(frame.shows_classes for frame in frames.values()) else ""
     readout = ""
     if any(frame.text for frame in frames.values()):
         text = html.escape(first.text)
@@ -117,7 +119,7 @@ def static_page(scene: Scene, name: str | None) -> str:
     return (
         f'<figure class="hela-explorer" id="{figure_id}" style="max-width:{first.width_px}px;'
         f'--label:{label_ch}ch;--value:{value_ch}ch">\n<style>{STYLE}</style>\n'
-        f'<img class="dark-light" src="{_data_uri(first.webp)}" width="{first.width_px}" '
+        f'<img class="dark-light{classes}" src="{_data_uri(first.webp)}" width="{first.width_px}" '
         f'height="{first.height_px}" alt="{html.escape(scene.alt_at(scene.start))}">\n'
         f'<div class="hela-controls" hidden>{controls}</div>\n'
         f"<noscript><p>Shown at {html.escape(scene.values_at(scene.start))}.</p></noscript>\n"

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-WEBP_QUALITY = 80
+from helpers.labels import shows_classes
+
+WEBP_QUALITY = 75
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Frame:
     width_px: int
     height_px: int
     text: str
+    shows_classes: bool = False
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Scene:
             pairs = zip(self.sliders.items(), state, strict=True)
             result = self.function(**{key: slider.values[at] for (key, slider), at in pairs})
             image, text = result if isinstance(result, tuple) else (result, "")
-            self._frames[state] = _encode(image, str(text), self.max_width_px)
+            self._frames[state] = encode_frame(image, str(text), self.max_width_px)
         return self._frames[state]
 
     def frame_or_stop(self, state: tuple[int, ...]) -> Frame:
@@ -69,7 +72,14 @@ class Scene:
             ) from error
 
 
-def _encode(image: np.ndarray, text: str, max_width_px: int) -> Frame:
+def encode_frame(image: np.ndarray, text: str, max_width_px: int) -> Frame:
+    """Shrink a picture to at most a width, and compress it.
+
+    Raises
+    ------
+    ValueError
+        If it is not uint8 of shape (y, x) or (y, x, 3).
+    """
     image = np.asarray(image)
     grey_or_rgb = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not grey_or_rgb or not image.size:
@@ -82,8 +92,8 @@ def _encode(image: np.ndarray, text: str, max_width_px: int) -> Frame:
         height, width = max(1, round(height * max_width_px / width)), max_width_px
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="WEBP", quality=WEBP_QUALITY)
-    return Frame(buffer.getvalue(), width, height, text)
+    Image.fromarray(image).save(buffer, format="WEBP", quality=WEBP_QUALITY, method=6)
+    return Frame(buffer.getvalue(), width, height, text, image.ndim == 3 and shows_classes(image))
 
 
 def describe(error: Exception) -> str:

@@ -91,3 +91,30 @@ def colourise(labels: np.ndarray) -> np.ndarray:
     for label, colour in PALETTE.items():
         table[label] = colour
     return table[labels]
+
+
+def shows_classes(rgb: np.ndarray, share: float = 0.02) -> bool:
+    """Say whether a picture has areas in the colours of the classes, pure or over grey.
+
+    Such a colour of the paper's is red, green or blue added to a grey: two channels are equal and
+    the third is above them. No other colour of the book's figures is so.
+
+    Parameters
+    ----------
+    rgb : (y, x, 3) array of uint8
+    share : float
+        Part of the pixels that must be so; thin lines of a chart are less.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> shows_classes(np.full((2, 2, 3), (90, 180, 90), dtype=np.uint8))
+    True
+    >>> shows_classes(np.full((2, 2, 3), (86, 180, 233), dtype=np.uint8))
+    False
+    """
+    low, middle, high = np.moveaxis(np.sort(rgb.astype(np.int16), axis=-1), -1, 0)
+    return bool(((middle - low <= 2) & (high - middle >= 24)).mean() >= share)

@@ -10,13 +10,13 @@ import numpy as np
 import palette
 import pytest
 from mathml import to_mathml
-from pictures import encode, shows_classes
+from pictures import encode
 from PIL import Image
 from run_record import foot
 from skimage.color import rgb2lab
 from skimage.filters import gaussian
 
-from helpers.labels import PALETTES, Label
+from helpers.labels import PALETTES, Label, shows_classes
 from helpers.plots import COMPARE_COLOURS
 
 # Formulas

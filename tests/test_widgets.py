@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from browser import open_browser, watch
 
+from helpers.labels import colourise
 from helpers.widgets import Slider, explorer
 
 SIGMAS = [0.5, 1.0, 2.0, 4.0]
@@ -136,6 +137,15 @@ def test_page_starts_without_javascript_at_the_start_values():
     assert "Shown at Gain 1.0 px, mode plain." in page
     assert "gain is 1.0, plain</p>" in page
     assert re.search(r'<input type="range"[^>]* value="1" aria-valuetext="1\.0 px"', page)
+
+
+@pytest.mark.usefixtures("static")
+def test_pictures_of_classes_are_marked_for_the_choice_of_colours():
+    assert "hela-classes" not in make().html
+    labels = np.full((40, 40), 3, np.uint8)
+    labels[10:20, 10:20] = 2
+    page = make(function=lambda gain, mode: GREY if gain < 4 else colourise(labels)).html
+    assert '<img class="dark-light hela-classes" ' in page
 
 
 @pytest.mark.usefixtures("static")
