@@ -42,7 +42,8 @@ FOOTER = (
     '<div style="width:100%;text-align:center;font-size:8px;color:#555">'
     '<span class="pageNumber"></span></div>'
 )
-DROPPED = "script, button, .headerlink, .hela-controls, nav, #searchbox"
+# The last is code that the pages fold: it draws explorers and boxes.
+DROPPED = "script, button, .headerlink, .hela-controls, nav, #searchbox, details.above-input"
 
 
 def pages(root: Path) -> list[str]:
