@@ -34,6 +34,7 @@ div.cell, div.cell_input, div.cell_output, .output { overflow: visible }
 .table-wrapper, .pst-scrollable-table-container { overflow: visible }
 table { font-size: 90% }
 .headerlink, .hela-controls, button, .copybtn { display: none }
+article .hela-series label { grid-template-columns: 1.75rem 1fr }
 .hela-title { text-align: center; padding-top: 60mm; break-before: auto }
 .hela-contents { break-before: page }
 .hela-contents li { list-style: none; margin: .4em 0 }
