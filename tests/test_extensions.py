@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import palette
 import pytest
+from figure_index import cite, first_sentence
 from mathml import to_mathml
 from pictures import encode
 from PIL import Image
@@ -185,3 +186,25 @@ def test_unknown_palette_is_refused():
         text=True,
     )
     assert "HELA_PALETTE is 'pastel'; allowed are paper, safe." in run.stderr
+
+
+# Citation and index of figures
+
+
+def test_citation_is_made_from_the_file():
+    entry = {
+        "authors": [{"name": "The makers"}, {"family-names": "Doe", "given-names": "Ann"}],
+        "title": "A book",
+        "version": "1.2",
+        "date-released": "2027-01-31",
+        "repository-code": "https://example.org/book",
+    }
+    text, bibtex = cite(entry)
+    assert text == "The makers, Doe, Ann: A book. Version 1.2, 2027, https://example.org/book."
+    assert "  author = {{The makers} and {Doe, Ann}},\n" in bibtex
+    assert "  url = {https://example.org/book},\n" in bibtex
+    assert "  doi = {10.1/2},\n" in cite({**entry, "doi": "10.1/2"})[1]
+
+
+def test_index_gives_the_first_sentence():
+    assert first_sentence("The four\n cases. True negatives are grey.") == "The four cases"
