@@ -1,0 +1,190 @@
+"""The explorers in a running JupyterLab, in a real browser: sliders change the picture."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import numpy as np
+import pytest
+from browser import open_browser
+from convert_notebooks import ROOT, convert
+from PIL import Image
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.live
+
+CHAPTERS = sorted(
+    path.stem
+    for path in (ROOT / "notebooks").glob("*.md")
+    if re.search(r"^(widgets\.)?explorer\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+)
+START_S, RUN_S, REDRAW_S = 60, 300, 3
+# Cells that are out of sight are in the page too.
+SETTINGS = {"@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}'}
+FRAME = ".widget-html-content:has(> img)"  # it stays when the picture in it is another one
+RUN_ALL = """async () => {
+    const app = window.jupyterapp;
+    const panel = app.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await app.commands.execute("notebook:run-all-cells");
+}"""
+PROBLEMS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
+    .flatMap(cell => cell.cell_type === "code" ? cell.getOutputs() : [])
+    .filter(output => output.output_type === "error")
+    .map(output => `${output.ename}: ${output.evalue}`)"""
+
+
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("notebooks")
+    convert(folder, environment={})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory, notebooks):
+    """Start JupyterLab with settings and folders of its own; return its address."""
+    own = tmp_path_factory.mktemp("jupyter")
+    for name, content in SETTINGS.items():
+        file = own / "settings" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k != "HELA_STATIC"}
+    environment |= {
+        "HELA_PROFILE": "smoke",
+        "HELA_SOURCE": "phantom",
+        "HELA_DATA_DIR": str(own / "data"),
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_CONFIG_DIR": str(own / "config"),
+        "JUPYTER_DATA_DIR": str(own / "share"),
+        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(own / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
+        "IPYTHONDIR": str(own / "ipython"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"]
+    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={notebooks}"]
+    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
+    command += ["--LabApp.extension_manager=readonly"]  # it would start node to find a registry
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    log = own / "log.txt"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            command, env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                direct.open(f"{address}/api", timeout=5).close()
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > until:
+                    pytest.fail(f"JupyterLab does not answer:\n{log.read_text()[-3000:]}")
+                time.sleep(0.3)
+        yield address
+    finally:
+        # The kernels too: they are of the server's group.
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def lab(browser, jupyter):
+    """Open a chapter, run all its cells and return the page; end its kernel after."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+
+    def run(name):
+        page.goto(f"{jupyter}/doc/tree/{name}.ipynb?reset")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=START_S * 1000
+        )
+        page.set_default_timeout(RUN_S * 1000)
+        page.evaluate(RUN_ALL)
+        assert page.evaluate(PROBLEMS) == []
+        return page
+
+    yield run
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.close()
+
+
+def pixels(picture):
+    """Return what the browser shows of a picture."""
+    return np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB")).astype(int)
+
+
+def differs(picture, before):
+    """Return whether a picture looks different soon."""
+    until = time.monotonic() + REDRAW_S
+    while time.monotonic() < until:
+        now = pixels(picture)
+        if now.shape != before.shape or (abs(now - before) > 8).mean() > 1e-4:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def moves(control):
+    """Move a slider or drop-down list through its other positions, one at a time."""
+    handle = control.locator(".noUi-handle")
+    if handle.count():
+        handle.focus()
+        low, now, high = (
+            float(handle.get_attribute(f"aria-value{which}")) for which in ("min", "now", "max")
+        )
+        up, down = int(high - now), int(now - low)
+        for key in ["ArrowRight"] * up + ["ArrowLeft"] * (up + down):
+            handle.press(key)
+            yield
+    else:
+        choice = control.locator("select")
+        for at in range(choice.locator("option").count()):
+            choice.select_option(index=at)
+            yield
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_sliders_change_the_picture(lab, notebooks, name):
+    page = lab(name)
+    explorers = page.locator(".jupyter-widgets.widget-vbox", has=page.locator(FRAME))
+    code = "\n".join(
+        cell.source for cell in nbformat.read(notebooks / f"{name}.ipynb", as_version=4).cells
+    )
+    wanted = len(re.findall(r"^(?:widgets\.)?explorer\(", code, re.MULTILINE))
+    expect(explorers).to_have_count(wanted, timeout=20_000)
+    for explorer in explorers.all():
+        explorer.scroll_into_view_if_needed()
+        picture = explorer.locator(FRAME)
+        assert picture.locator("img").get_attribute("alt").strip()
+        controls = explorer.locator(".widget-slider, .widget-dropdown")
+        assert controls.count() > 0
+        for control in controls.all():
+            before = pixels(picture)
+            # A position may look like the one before it, but not all of them.
+            assert any(differs(picture, before) for _ in moves(control))
+            assert explorer.get_by_text("No picture at").count() == 0
