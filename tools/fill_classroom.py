@@ -165,8 +165,8 @@ In a notebook that is open already, as its very first cell:
 Nothing is downloaded then.
 Where the book's package is not installed, name it in the same way, as `HELA_PACKAGE`: the path of
 the file `helpers-*.whl`; the notebooks' first cell installs it.
-What you train and compute goes into `data/training` and `data/results`, so copy the folder rather
-than share one that all write to; one that is shared may be read-only if nobody trains.
+Chapters 1 to 5 write nothing into `data`: for them one folder can be shared, read-only.
+Chapters 6 to 11 keep there what they train and compute: everyone needs a copy.
 
 ## For the teacher
 
