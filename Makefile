@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := _build/notebooks
 STUDENTS := _build/students
+OLDEST := _build/oldest
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site notebooks students bench serve classroom links pdf clean pins
+.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site test-oldest notebooks students bench serve classroom links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,15 @@ pdf: setup ## print the built book into _build/book.pdf (needs Chromium; after m
 
 clean: ## remove what was built; the environment and downloaded data stay
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis notebooks/*.ipynb
+
+# For maintainers and CI: the package alone, where the pins say nothing. New packages beside old ones
+# deprecate much, so warnings are no errors here.
+test-oldest: ## helpers on Python 3.10 and the lowest versions that pyproject.toml names (needs uv)
+	uv venv --quiet --clear --python 3.10 $(OLDEST)
+	uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct \
+	  --requirements pyproject.toml --extra book --extra test
+	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -n 2 -m "not site and not colab and not live" \
+	  --override-ini=filterwarnings=default --disable-warnings helpers tests
 
 # For maintainers: resolve the pins anew (needs uv).
 pins:
