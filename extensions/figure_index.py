@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
-class figure_index(nodes.General, nodes.Element):  # noqa: N801: docutils names nodes so
+class figure_index(nodes.General, nodes.Element):  # noqa: N801 (docutils names nodes so)
     """Stands where the list will be."""
 
 

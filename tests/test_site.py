@@ -1,50 +1,21 @@
-"""The built pages in a browser: nothing missing, nothing broken, nothing wider than the screen.
+"""The built pages in a browser: nothing missing, nothing broken, nothing wider than the screen."""
 
-They are those of the smoke book (``make test-site``), or of the folder named in ``HELA_SITE``.
-"""
-
-import functools
-import os
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
 from browser import open_browser, watch
 from bs4 import BeautifulSoup
+from built_site import SITE, pages, serve
 
 pytestmark = pytest.mark.site
 
-ROOT = Path(__file__).resolve().parent.parent
-SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
 WIDTHS_PX = (390, 1280)
-
-
-def pages() -> list[str]:
-    """Every page of the table of contents, and the search page."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    chapters = [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [f"{name}.html" for name in (toc["root"], *chapters, "search")]
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """A file server that keeps its log to itself."""
-
-    def log_message(self, *args):
-        pass
 
 
 @pytest.fixture(scope="module")
 def address():
-    if not SITE.is_dir():
-        pytest.fail(f"no built pages in {SITE}; run make test-site, which builds them first.")
-    handler = functools.partial(QuietHandler, directory=str(SITE))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serve() as at:
+        yield at
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""The built pages and a server for them; for the tests that open them, not a test itself.
+
+They are those of the smoke book (``make test-site``), or of the folder named in ``HELA_SITE``.
+"""
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
+
+
+def pages() -> list[str]:
+    """Every page of the table of contents, the start page first, and the search page."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    return [f"{name}.html" for name in (toc["root"], *chapters, "search")]
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A file server that keeps its log to itself."""
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """Serve the built pages and yield their address."""
+    if not SITE.is_dir():
+        pytest.fail(f"no built pages in {SITE}; run make test-site, which builds them first.")
+    handler = functools.partial(QuietHandler, directory=str(SITE))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
