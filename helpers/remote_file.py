@@ -169,6 +169,8 @@ def read_page(url: str, index: int) -> np.ndarray:
         raise
     except (tifffile.TiffFileError, IndexError, ValueError) as error:
         _open.cache_clear()
+        if isinstance(error.__cause__, TransferError):  # tifffile wrapped what reading raised
+            raise error.__cause__ from None
         raise TransferError(
             f"what the server has is not the expected TIFF ({error})", MISSING_REMEDY
         ) from error

@@ -249,7 +249,9 @@ def test_a_read_only_folder(mirror, monkeypatch, number):
     assert "HELA_DATA_DIR" in error.remedy
 
 
-@pytest.mark.parametrize("place", ["tempfile.NamedTemporaryFile", "shutil.move", "os.mkdir"])
+@pytest.mark.parametrize(
+    "place", ["tempfile.NamedTemporaryFile", "shutil.move", "pathlib.Path.mkdir"]
+)
 def test_a_full_disk(mirror, monkeypatch, place):
     with monkeypatch.context() as patch:
         patch.setattr(place, raising(errno.ENOSPC))

@@ -169,7 +169,7 @@ def _loose_ends(line: np.ndarray, pixel_size_nm: float) -> list[_End]:
         if _count_parts(piece, pixel_size_nm) >= 2:
             continue
         box = around(piece, 1)
-        skeleton = skeletonize(piece[box])
+        skeleton = skeletonize(np.ascontiguousarray(piece[box]))  # scikit-image 0.22 insists
         width_px = float(np.count_nonzero(piece) / np.count_nonzero(skeleton))
         others = _Points(line & ~piece)
         for place, (y, x) in enumerate(_ends(skeleton)):
