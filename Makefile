@@ -22,9 +22,11 @@ book: setup ## execute the chapters and build the site into _build/html
 
 test: lint test-helpers test-notebooks test-running test-site ## everything: the next five
 
-lint: notebooks students ## ruff on the code and on the chapters
+# jactionlint is actionlint, made to work offline, and with more checks.
+lint: notebooks students ## ruff on the code and the chapters, actionlint on the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/jactionlint --strict-exit --shellcheck= --pyflakes=
 	$(BIN)/ruff check $(NOTEBOOKS)/*.ipynb
 	$(BIN)/ruff format --check $(NOTEBOOKS)/*.ipynb
 	$(BIN)/ruff check --ignore F401 $(STUDENTS)/*.ipynb  # imports that only solutions use
