@@ -27,9 +27,11 @@ def add_palette(app: Sphinx, pagename: str, templatename: str, context: dict, do
 
 
 def setup(app: Sphinx) -> dict:
-    """Register the switch; the template puts it beside that of light and dark."""
+    """Register the switch; the template puts it beside that of light and dark.
+
+    Jupyter Book adds ``_static/palette.js`` to the pages, as every script there.
+    """
     assert all(sorted(PALETTES["paper"][label]) == [0, 0, 255] for label in list(Label)[:3])
     app.config.templates_path.append(str(TEMPLATES))
     app.connect("html-page-context", add_palette)
-    app.add_js_file("palette.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
