@@ -14,7 +14,10 @@ from helpers.stack_type import Stack
 
 _ENDINGS = (".tif", ".tiff", ".png")
 # What decoders raise on a damaged file: SyntaxError is Pillow's, RuntimeError imagecodecs'.
-_UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, RuntimeError)
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, IndexError, RuntimeError),
+    tifffile.TiffFileError,  # in old versions of tifffile not a ValueError
+)
 
 
 def open_stack(
@@ -208,7 +211,7 @@ def _count_pages(path: Path) -> int:
     try:
         with tifffile.TiffFile(path) as tiff:
             return len(tiff.pages)
-    except (ValueError, OSError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a TIFF: {error}.") from error
 
 
