@@ -221,7 +221,8 @@ def test_intervals_are_those_of_the_statistics(table):
 def test_pareto(table, costs, cost):
     figure = comparison.pareto(table, costs, window=None, cost=cost)
     axis = figure.axes[0]
-    assert [text.get_text() for text in axis.texts] == ["fast <b>", "slow"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["fast <b>", "slow"]
     means = results.summary(table, window=None)["mean"]
     expected = [
         (0.0 if cost == "training_minutes" else 0.1, means["fast <b>", "computed", "r"]),

@@ -21,6 +21,7 @@ COSTS = {
 """Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
 
 _LEGEND_ROW_IN = 0.24
+_MARKERS = "os^DvP"
 
 
 def score_curves(
@@ -158,7 +159,8 @@ def pareto(
     Returns
     -------
     matplotlib.figure.Figure
-        The line joins the filled dots: runs that no other one beats in both.
+        A colour for each method, a marker for each of its runs. The line joins the filled ones:
+        runs that no other one beats in both.
 
     Raises
     ------
@@ -181,26 +183,29 @@ def pareto(
     front = points[on_front].sort_values(cost)
     figure, axis = _axes((width_in, 4.2))
     axis.plot(front[cost], front["mean"], color="0.6", lw=1.5, zorder=1)
-    for name, filled, (key, row) in zip(names, on_front, points.iterrows(), strict=True):
+    # Names beside the dots would lie on each other: good methods are close together.
+    nth = points.groupby("method", sort=False).cumcount()
+    for name, filled, at, (key, row) in zip(names, on_front, nth, points.iterrows(), strict=True):
         colour = colours[key[0]][0]
-        place = row[cost], row["mean"]
-        axis.scatter(*place, s=60, color=colour, facecolor=colour if filled else "white", zorder=2)
-        axis.annotate(
-            name,
-            place,
-            xytext=(9, 6),
-            textcoords="offset points",
-            fontsize=10,
-            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        axis.scatter(
+            row[cost],
+            row["mean"],
+            s=60,
+            color=colour,
+            facecolor=colour if filled else "white",
+            marker=_MARKERS[at % len(_MARKERS)],
+            label=name,
+            zorder=2,
         )
-    # A quarter more on both sides: names begin at the dots.
-    axis.margins(x=0.25, y=0.15)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+    axis.margins(x=0.1, y=0.15)
     if (points[cost] > 0).all():
         axis.set_xscale("log")
     else:
         axis.set_xscale("symlog", linthresh=1)
-        axis.set_xlim(-0.1, max(5 * points[cost].max(), 1))
+        axis.set_xlim(-0.1, max(2 * points[cost].max(), 1))
     axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
     axis.set_xlabel(COSTS[cost])
     axis.set_ylabel(f"{axis_title(metric, label)}: mean")
     axis.grid(alpha=0.25)
