@@ -30,12 +30,16 @@ START_S, RUN_S, REDRAW_S = 180, 300, 2
 # Cells that are out of sight are in the page too.
 SETTINGS = {"@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}'}
 FRAME = ".widget-html-content:has(> img)"  # it stays when the picture in it is another one
-RUN_ALL = """async () => {
+# What comes after the last explorer is executed by make test-notebooks.
+RUN_TO_LAST_EXPLORER = """async () => {
     const app = window.jupyterapp;
     const panel = app.shell.currentWidget;
     await panel.context.ready;
     await panel.sessionContext.ready;
-    await app.commands.execute("notebook:run-all-cells");
+    const codes = [...panel.content.model.cells].map(cell => cell.sharedModel.getSource());
+    const last = codes.findLastIndex(code => /^(widgets[.])?explorer[(]/m.test(code));
+    panel.content.activeCellIndex = last + 1;
+    await app.commands.execute("notebook:run-all-above");
 }"""
 PROBLEMS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
     .flatMap(cell => cell.cell_type === "code" ? cell.getOutputs() : [])
@@ -116,7 +120,7 @@ def browser():
 
 @pytest.fixture
 def lab(browser, jupyter):
-    """Open a chapter, run all its cells and return the page; end its kernel after."""
+    """Open a chapter, run it to its last explorer and return the page; end its kernel after."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
 
     def run(name):
@@ -125,7 +129,7 @@ def lab(browser, jupyter):
             "() => window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=START_S * 1000
         )
         page.set_default_timeout(RUN_S * 1000)
-        page.evaluate(RUN_ALL)
+        page.evaluate(RUN_TO_LAST_EXPLORER)
         assert page.evaluate(PROBLEMS) == []
         return page
 
