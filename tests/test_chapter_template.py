@@ -17,7 +17,7 @@ def test_template_builds_without_a_warning(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01_topic.md").write_text(template + "\n", encoding="utf-8")
     (tmp_path / "book").mkdir()
-    for name in ("_config.yml", "book/references.bib", "book/references.md"):
+    for name in ("_config.yml", "CITATION.cff", "book/references.bib", "book/references.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "_static", tmp_path / "_static")
     shutil.copytree(ROOT / "extensions", tmp_path / "extensions")
