@@ -1,12 +1,11 @@
 """An explorer on a static page: HTML that needs no kernel and no network."""
 
-import base64
 import hashlib
 import html
 import itertools
 import json
 
-from helpers._explorer_scene import Scene
+from helpers._explorer_scene import Scene, data_uri
 
 # Colours are the page's own (currentColor, the theme's variables), so that light and dark both
 # work. "!important" undoes the theme's habit of giving HTML output in dark mode a white box and
@@ -94,7 +93,7 @@ def static_page(scene: Scene, name: str | None) -> str:
         "states": [[stored[frame.webp], frame.text] for frame in frames.values()],
         "first": stored[first.webp],
         # The first picture is in the page already, for readers without JavaScript.
-        "frames": [None if webp == first.webp else _data_uri(webp) for webp in stored],
+        "frames": [None if webp == first.webp else data_uri(webp) for webp in stored],
     }
     # "<" inside the data could end the script element that holds it.
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -119,7 +118,7 @@ def static_page(scene: Scene, name: str | None) -> str:
     return (
         f'<figure class="hela-explorer" id="{figure_id}" style="max-width:{first.width_px}px;'
         f'--label:{label_ch}ch;--value:{value_ch}ch">\n<style>{STYLE}</style>\n'
-        f'<img class="dark-light{classes}" src="{_data_uri(first.webp)}" width="{first.width_px}" '
+        f'<img class="dark-light{classes}" src="{data_uri(first.webp)}" width="{first.width_px}" '
         f'height="{first.height_px}" alt="{html.escape(scene.alt_at(scene.start))}">\n'
         f'<div class="hela-controls" hidden>{controls}</div>\n'
         f"<noscript><p>Shown at {html.escape(scene.values_at(scene.start))}.</p></noscript>\n"
@@ -146,7 +145,3 @@ def _control(control_id: str, slider) -> str:
             f'<span class="hela-value" aria-hidden="true">{text}</span>'
         )
     return f'<div class="hela-control">{label}{control}</div>'
-
-
-def _data_uri(webp: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(webp).decode("ascii")

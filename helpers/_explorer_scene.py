@@ -1,5 +1,6 @@
 """What an explorer shows: pictures over the values of its sliders, live or on a static page."""
 
+import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -70,6 +71,11 @@ class Scene:
             raise RuntimeError(
                 f"The explorer's function failed at {self.values_at(state)}: {describe(error)}"
             ) from error
+
+
+def data_uri(webp: bytes) -> str:
+    """Return an address that holds the picture itself."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode("ascii")
 
 
 def encode_frame(image: np.ndarray, text: str, max_width_px: int) -> Frame:

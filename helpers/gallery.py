@@ -1,13 +1,13 @@
 """Pictures side by side on a page, each with its own words; as many in a row as there is room."""
 
-import base64
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from helpers._explorer_scene import encode_frame
+from helpers._explorer_scene import data_uri, encode_frame
+from helpers.page_html import PageHtml
 
 # "!important" undoes the theme's white box and filter in dark mode.
 STYLE = """
@@ -46,28 +46,7 @@ class Panel:
     lines: tuple[str, ...] = ()
 
 
-class Gallery:
-    """What `gallery` returns: as the last line of a cell it shows itself.
-
-    Attributes
-    ----------
-    html : str
-        All of it: needs no kernel, no network and no other file.
-    alt : str
-        The titles.
-    """
-
-    def __init__(self, content: str, alt: str):
-        self.html, self.alt = content, alt
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.alt
-
-
-def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -> Gallery:
+def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -> PageHtml:
     """Show pictures side by side.
 
     Parameters
@@ -80,7 +59,7 @@ def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -
 
     Returns
     -------
-    Gallery
+    PageHtml
 
     Raises
     ------
@@ -105,16 +84,15 @@ def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -
         f'<figure class="hela-gallery">\n<style>{STYLE}</style>\n<ul>{items}</ul>\n'
         f"<figcaption>{html.escape(caption.strip())}</figcaption>\n</figure>"
     )
-    return Gallery(content, ", ".join(panel.title for panel in panels))
+    return PageHtml(content, ", ".join(panel.title for panel in panels))
 
 
 def _item(panel: Panel, max_width_px: int) -> str:
     frame = encode_frame(panel.image, "", max_width_px)
     classes = "dark-light hela-classes" if frame.shows_classes else "dark-light"
-    data = base64.b64encode(frame.webp).decode("ascii")
     lines = "".join(f"<span>{html.escape(line)}</span>" for line in panel.lines)
     return (
-        f'<li><img class="{classes}" src="data:image/webp;base64,{data}" '
+        f'<li><img class="{classes}" src="{data_uri(frame.webp)}" '
         f'width="{frame.width_px}" height="{frame.height_px}" alt="{html.escape(panel.alt)}">'
         f"<strong>{html.escape(panel.title)}</strong>{lines}</li>\n"
     )

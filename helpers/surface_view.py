@@ -7,33 +7,12 @@ import numpy as np
 
 from helpers._surface_page import surface_page
 from helpers.checks import check_length
+from helpers.page_html import PageHtml
 
 MAX_TRIANGLES = 50_000
 """Largest mesh shown: about 0.6 MB of page, and still fluent on a phone."""
 
 CUT_STEPS = 100
-
-
-class Surface:
-    """What `show_surface` returns: as the last line of a cell it shows itself.
-
-    Attributes
-    ----------
-    html : str
-        The whole figure.
-    alt : str
-        What it shows.
-    """
-
-    def __init__(self, html: str, alt: str):
-        self.html = html
-        self.alt = alt
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.alt
 
 
 def show_surface(
@@ -47,7 +26,7 @@ def show_surface(
     cut_colour: str = "#e69f00",
     name: str | None = None,
     max_width_px: int = 560,
-) -> Surface:
+) -> PageHtml:
     """Show a triangle mesh that a reader turns, zooms and cuts.
 
     The page draws it itself: no kernel, no network, no WebGL. Drag or arrow keys turn it, plus
@@ -76,7 +55,7 @@ def show_surface(
 
     Returns
     -------
-    Surface
+    PageHtml
 
     Raises
     ------
@@ -131,7 +110,7 @@ def show_surface(
         name=name,
         max_width_px=max_width_px,
     )
-    return Surface(html, alt.strip())
+    return PageHtml(html, alt.strip())
 
 
 def _checked(vertices_um, faces) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """Explorers: a picture with sliders, alive in a notebook and on the static page alike."""
 
-import base64
 import html
 import math
 import os
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 
 from helpers._explorer_page import static_page
-from helpers._explorer_scene import Frame, Scene, describe
+from helpers._explorer_scene import Frame, Scene, data_uri, describe
 
 
 @dataclass(frozen=True)
@@ -207,9 +206,8 @@ def _live_widget(scene: Scene):
         controls.append(control)
 
     def show(frame: Frame, state: tuple[int, ...]) -> None:
-        data = base64.b64encode(frame.webp).decode()
         picture.value = (
-            f'<img src="data:image/webp;base64,{data}" alt="{html.escape(scene.alt_at(state))}" '
+            f'<img src="{data_uri(frame.webp)}" alt="{html.escape(scene.alt_at(state))}" '
             f'width="{frame.width_px}" height="{frame.height_px}" '
             'style="max-width: 100%; height: auto; margin: 0">'
         )

@@ -5,7 +5,7 @@ What is compared comes from `helpers.results`; no method is known here by name.
 
 from helpers.comparison.bootstrap import block_length, bootstrap_means, interval, quantiles
 from helpers.comparison.figures import intervals, nothing_to_draw, pareto, score_curves
-from helpers.comparison.hover import HoverChart, hover_chart
+from helpers.comparison.hover import hover_chart
 from helpers.comparison.league import league_table, style_league
 from helpers.comparison.series import method_colours
 from helpers.comparison.statistics import (
@@ -17,7 +17,6 @@ from helpers.comparison.statistics import (
 )
 
 __all__ = [
-    "HoverChart",
     "agreements",
     "block_length",
     "bootstrap_means",

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from helpers.comparison._hover_page import SCRIPT, STYLE
 from helpers.comparison.series import Series, axis_title, series_of
 from helpers.labels import Label
+from helpers.page_html import PageHtml
 from helpers.results import AS_GIVEN
 
 REACH_SLICES = 5
@@ -18,27 +19,6 @@ REACH_SLICES = 5
 
 _STEPS = (1, 2, 5, 10)
 _SIZE = 1000  # Units of the drawing in both directions; it is stretched to the room it gets.
-
-
-class HoverChart:
-    """What `hover_chart` returns: as the last line of a cell it shows itself.
-
-    Attributes
-    ----------
-    html : str
-        All of it: needs no kernel, no network and no other file.
-    alt : str
-        What it shows.
-    """
-
-    def __init__(self, content: str, alt: str):
-        self.html, self.alt = content, alt
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.alt
 
 
 def hover_chart(
@@ -52,7 +32,7 @@ def hover_chart(
     without: float | str = AS_GIVEN,
     y_limits: tuple[float, float] | None = None,
     name: str | None = None,
-) -> HoverChart:
+) -> PageHtml:
     """Draw a score of all methods over the slices; cursor, keys or touch show the values.
 
     Parameters
@@ -70,7 +50,7 @@ def hover_chart(
 
     Returns
     -------
-    HoverChart
+    PageHtml
 
     Raises
     ------
@@ -133,7 +113,7 @@ def hover_chart(
         f'<script type="application/json">{payload}</script>\n'
         f'<script>({SCRIPT})(document.getElementById("{figure_id}"));</script>\n</figure>'
     )
-    return HoverChart(content, alt.strip())
+    return PageHtml(content, alt.strip())
 
 
 def _limits(drawn: list[Series], given) -> tuple[list[float], tuple[float, float]]:
