@@ -21,15 +21,7 @@ def require_chromium() -> str:
 
 @contextmanager
 def open_browser() -> Iterator:
-    """Start the browser without a window and yield Playwright's ``Browser``; close it after.
-
-    For a fixture of any scope::
-
-        @pytest.fixture(scope="module")
-        def browser():
-            with open_browser() as chromium:
-                yield chromium
-    """
+    """Start the browser without a window and yield Playwright's ``Browser``; close it after."""
     path = require_chromium()
     from playwright.sync_api import sync_playwright
 

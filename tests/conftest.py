@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser import open_browser
 from server import FaultyServer
 
 from helpers import transfer
@@ -59,3 +60,19 @@ def server(monkeypatch):
 def mirror(settings, server) -> Settings:
     """Return settings on an empty folder with the local server as mirror."""
     return replace(settings, data_url=server.url)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a browser; without one the test is skipped, or fails if it is required."""
+    with open_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Serve the built pages and return their address."""
+    from built_site import serve  # it needs the book's tools
+
+    with serve() as at:
+        yield at

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import open_browser, watch
+from browser import watch
 from matplotlib.colors import to_rgb
 from skimage.color import rgb2lab
 
@@ -55,12 +55,6 @@ def costs():
             "training_slices": [(), (20,)],
         }
     )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 def chart(table, **more):

@@ -14,7 +14,6 @@ import urllib.request
 import nbformat
 import numpy as np
 import pytest
-from browser import open_browser
 from convert_notebooks import ROOT, convert
 from PIL import Image
 from playwright.sync_api import expect
@@ -110,12 +109,6 @@ def jupyter(tmp_path_factory, notebooks):
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture

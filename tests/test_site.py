@@ -3,25 +3,13 @@
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browser import open_browser, watch
+from browser import watch
 from bs4 import BeautifulSoup
-from built_site import SITE, pages, serve
+from built_site import SITE, pages
 
 pytestmark = pytest.mark.site
 
 WIDTHS_PX = (390, 1280)
-
-
-@pytest.fixture(scope="module")
-def address():
-    with serve() as at:
-        yield at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture(params=WIDTHS_PX, ids="{}px".format)

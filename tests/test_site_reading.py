@@ -5,27 +5,15 @@ import io
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import open_browser, watch
+from browser import watch
 from bs4 import BeautifulSoup
-from built_site import SITE, pages, serve
+from built_site import SITE, pages
 from PIL import Image
 
 pytestmark = pytest.mark.site
 
 START, *OTHERS = pages()
 WITH_EXPLORERS = [name for name in pages() if "index" in name or "/0" in name or "/A1" in name]
-
-
-@pytest.fixture(scope="module")
-def address():
-    with serve() as at:
-        yield at
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture

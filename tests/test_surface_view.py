@@ -7,7 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from browser import open_browser, watch
+from browser import watch
 from skimage import measure
 
 from helpers.surface_view import MAX_TRIANGLES, show_surface
@@ -124,12 +124,6 @@ def test_what_cannot_be_shown_is_refused(changes, message):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture

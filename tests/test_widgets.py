@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from browser import open_browser, watch
+from browser import watch
 
 from helpers.labels import colourise
 from helpers.widgets import Slider, explorer
@@ -304,12 +304,6 @@ def test_last_line_of_a_cell_shows_it(mode, request, monkeypatch):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser() as chromium:
-        yield chromium
 
 
 @pytest.mark.parametrize("width_px", [1280, 390])
