@@ -12,7 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import yaml
+from book_pages import listed
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
@@ -20,9 +20,7 @@ SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" 
 
 def pages() -> list[str]:
     """Every page of the table of contents, the start page first, and the search page."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    chapters = [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [f"{name}.html" for name in (toc["root"], *chapters, "search")]
+    return [f"{name}.html" for name in (*listed(ROOT), "search")]
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

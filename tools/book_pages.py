@@ -71,12 +71,11 @@ class Book:
     @cached_property
     def pages(self) -> dict[str, Page]:
         """Every page by name, in order; chapters that are in no table of contents come last."""
-        toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
-        listed = dict(_listed(toc))
+        numbers = listed(self.root)
         for file in sorted((self.root / "notebooks").glob("*.md")):
-            listed.setdefault(f"notebooks/{file.stem}", None)
+            numbers.setdefault(f"notebooks/{file.stem}", None)
         pages = {}
-        for name, number in listed.items():
+        for name, number in numbers.items():
             file = self.root / f"{name}.md"
             title = TITLE.search(file.read_text(encoding="utf-8"))
             pages[name] = Page(name, file, title[1].strip() if title else file.stem, number)
@@ -119,6 +118,17 @@ def pages_address(repository: str) -> str:
         )
     site = f"{owner.lower()}.github.io"
     return f"https://{site}/" if name.lower() == site else f"https://{site}/{name}/"
+
+
+def listed(root: Path) -> dict[str, int | None]:
+    """Return the pages of the table of contents in order, with the numbers of those that have one.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``_toc.yml``.
+    """
+    return dict(_listed(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
 
 
 def _listed(toc: dict) -> Iterator[tuple[str, int | None]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from book_pages import listed
 from bs4 import BeautifulSoup, Tag
 from build_book import ROOT, STATE
 from chromium import LAUNCH_ARGS, chromium_path, why_none
@@ -47,18 +48,6 @@ FOOTER = (
 DROPPED = "script, button, .headerlink, .hela-controls, nav, #searchbox, details.above-input"
 
 
-def pages(root: Path) -> list[str]:
-    """Names of the pages in the order of the table of contents, without a suffix.
-
-    Parameters
-    ----------
-    root : Path
-        Folder with ``_toc.yml``.
-    """
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
-
-
 def anchor(page: str, fragment: str = "") -> str:
     """Id, in the one page, of a page or of a place on it; ids of several pages may be equal."""
     return f"{page.replace('/', '-')}--{fragment}" if fragment else page.replace("/", "-")
@@ -72,9 +61,9 @@ def article(site: Path, page: str, known: list[str]) -> Tag:
     site : Path
         Folder of the built pages.
     page : str
-        As in `pages`.
+        Its name in the table of contents.
     known : list of str
-        All `pages`: links between them stay within the PDF.
+        All pages: links between them stay within the PDF.
     """
     path = site / f"{page}.html"
     soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
@@ -149,7 +138,7 @@ def one_page(site: Path, root: Path, about: str) -> str:
     about : str
         For the title page: when and from what it was made.
     """
-    names = pages(root)
+    names = list(listed(root))
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     articles = {name: article(site, name, names) for name in names}
     first = site / f"{names[0]}.html"
