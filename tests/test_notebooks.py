@@ -1,5 +1,6 @@
 """The notebooks made from the chapters: plain Markdown, nothing lost, the chapters' own code."""
 
+import ast
 import re
 
 import jupytext
@@ -150,6 +151,20 @@ def test_students_get_every_exercise_and_no_solution(made, name):
     else:
         assert solved >= len(asked)
         assert empty == []
+
+
+@pytest.mark.parametrize("page", ["book/index", *(f"notebooks/{name}" for name in CHAPTERS)])
+def test_methods_are_told_how_large_a_pixel_is(page):
+    # Pixels of the synthetic cell, and of readers' own slices, are not the paper's 10 nm.
+    source = "\n".join(code_of(jupytext.read(ROOT / f"{page}.md")))
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    untold = [
+        ast.unparse(call)
+        for call in calls
+        if ast.unparse(call.func).startswith("traditional.segment_")
+        and not {"pixel_size_nm", "constants"} & {each.arg for each in call.keywords}
+    ]
+    assert untold == []
 
 
 def test_training_chapters_ask_for_a_gpu(made):
