@@ -153,6 +153,28 @@ def test_the_line_breaks_where_slices_are_missing(table):
     assert lines[1] == "M34.5 300M310.3 90M931 200"
 
 
+def test_runs_of_a_method_can_be_told_apart(table):
+    runs = [rows("fast", [12, 20, 38], [0.7, 0.9, 0.8], run=f"run {at}") for at in range(3)]
+    table = pd.concat([table, *runs], ignore_index=True)
+    content = chart(table).html
+    of_fast = slice(-3, None)
+    groups = re.findall(r'<g class="([^"]*)" style="([^"]*)">', content)[of_fast]
+    assert len({style for _, style in groups}) == 1
+    assert [kind for kind, _ in groups] == [
+        "hela-own",
+        "hela-own hela-second",
+        "hela-own hela-third",
+    ]
+    keys = re.findall(r'<li><label class="([^"]*)"', content)[of_fast]
+    assert keys == ["hela-points", "hela-points hela-second", "hela-points hela-third"]
+
+    drawn = comparison.score_curves(table, window=None).axes[0].get_lines()
+    named = [line for line in drawn if line.get_label().startswith("fast (")]
+    assert [line.get_color() for line in named] == [named[0].get_color()] * 3
+    assert len({line.get_marker() for line in named}) == 3
+    assert len({line.get_linestyle() for line in named}) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

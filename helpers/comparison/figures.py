@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.checks import check_choice
-from helpers.comparison.series import Series, axis_title, method_colours, series_of
+from helpers.comparison.series import MARKERS, Series, axis_title, method_colours, series_of
 from helpers.comparison.statistics import mean_intervals, short_names
 from helpers.labels import Label
 from helpers.plots import STYLE
@@ -21,7 +21,7 @@ COSTS = {
 """Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
 
 _LEGEND_ROW_IN = 0.24
-_MARKERS = "os^DvP"
+_LINES = ("-", "--", ":")
 
 
 def score_curves(
@@ -48,7 +48,7 @@ def score_curves(
     -------
     matplotlib.figure.Figure
         Published curves are thin, others thick with dots; a hollow dot is a slice that the method
-        was trained on.
+        was trained on. Runs of a method share its colour and differ in dots and dashes.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def pareto(
             s=60,
             color=colour,
             facecolor=colour if filled else "white",
-            marker=_MARKERS[at % len(_MARKERS)],
+            marker=MARKERS[at % len(MARKERS)],
             label=name,
             zorder=2,
         )
@@ -251,18 +251,20 @@ def _draw_curve(axis, each: Series) -> None:
     gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
     lonely = np.isin(numbers - 1, numbers) | np.isin(numbers + 1, numbers)
     trained = np.isin(numbers, each.training)
+    marker = MARKERS[each.nth % len(MARKERS)]
     axis.plot(
         np.insert(numbers.astype(float), gaps, np.nan),
         np.insert(values, gaps, np.nan),
         color=each.colour,
         lw=2.4,
-        marker="o",
+        ls=_LINES[each.nth % len(_LINES)],
+        marker=marker,
         markersize=6 if not lonely.any() else 0,
         label=each.name,
     )
     for mask, fill in ((trained, "white"), (~lonely & ~trained, each.colour)):
         axis.plot(
-            numbers[mask], values[mask], "o", ms=6, mec=each.colour, mfc=fill, mew=1.5, zorder=3
+            numbers[mask], values[mask], marker, ms=6, mec=each.colour, mfc=fill, mew=1.5, zorder=3
         )
 
 

@@ -18,6 +18,7 @@ REACH_SLICES = 5
 """How far away a method's nearest slice may be to be shown at the cursor."""
 
 _STEPS = (1, 2, 5, 10)
+_MARKS = ("", "hela-second", "hela-third")  # Discs, squares, rings; lines whole, dashed, dotted.
 _SIZE = 1000  # Units of the drawing in both directions; it is stretched to the room it gets.
 
 
@@ -34,6 +35,8 @@ def hover_chart(
     name: str | None = None,
 ) -> PageHtml:
     """Draw a score of all methods over the slices; cursor, keys or touch show the values.
+
+    Runs of a method share its colour and differ in their marks.
 
     Parameters
     ----------
@@ -149,12 +152,14 @@ def _group(each: Series, ends, limits) -> str:
         if number - 1 not in numbers or number + 1 not in numbers:
             dots.append(f"M{place}h0")
         before = number
-    own = each.origin != "published"
-    # Dots at the ends of a published curve would say nothing.
-    marks = f'<path class="hela-dot" d="{"".join(dots)}"/>' if own else ""
+    marks = [f'<path class="hela-dot" d="{"".join(dots)}"/>']
+    if _mark(each) == "hela-third":  # a ring
+        marks.append(marks[0].replace("hela-dot", "hela-hole"))
+    if each.origin == "published":  # Dots at the ends of its curve would say nothing.
+        marks = []
     return (
-        f'<g{" class=hela-own" if own else ""} style="{_colours(each)}">'
-        f'<path class="hela-line" d="{"".join(parts)}"/>{marks}</g>'
+        f'<g class="{_kind(each)}" style="{_colours(each)}">'
+        f'<path class="hela-line" d="{"".join(parts)}"/>{"".join(marks)}</g>'
     )
 
 
@@ -184,13 +189,23 @@ def _tick_texts(ends, y_ticks: list[float], limits) -> str:
 
 def _row(each: Series, figure_id: str, at: int) -> str:
     scattered = not (each.values.index.to_series().diff() == 1).any()
-    kind = "hela-points" if scattered else "hela-own" if each.origin != "published" else ""
+    kind = f"hela-points {_mark(each)}" if scattered else _kind(each)
     return (
-        f'<li><label class="{kind}" style="{_colours(each)}">'
+        f'<li><label class="{kind.strip()}" style="{_colours(each)}">'
         f'<input type="checkbox" id="{figure_id}-{at}" checked autocomplete="off" data-live hidden>'
         f'<span class="hela-key"></span><span>{html.escape(each.name)}</span>'
         f'<span class="hela-value" data-live hidden></span></label></li>'
     )
+
+
+def _kind(each: Series) -> str:
+    own = "hela-own " if each.origin != "published" else ""
+    return f"{own}{_mark(each)}".strip()
+
+
+def _mark(each: Series) -> str:
+    """Tell a method's runs apart: they share its colour."""
+    return _MARKS[each.nth % len(_MARKS)]
 
 
 def _colours(each: Series) -> str:

@@ -1,5 +1,6 @@
 """What figures of the comparison draw: a series a method, each with its name and colour."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ import pandas as pd
 from helpers.comparison.statistics import short_names
 from helpers.labels import Label
 from helpers.results import AS_GIVEN, by_slice
+
+MARKERS = "os^DvP"
+"""Markers of a method's runs, in matplotlib's words."""
 
 COLOURS = (
     ("#1a1a1a", "#f2f2f2"),
@@ -47,6 +51,8 @@ class Series:
         By slice number, without NaN.
     training : tuple of int
         Those of its slices that the method was trained on.
+    nth : int
+        Place among the method's runs of the same origin, from 0. Their marks differ by it.
     """
 
     name: str
@@ -57,6 +63,7 @@ class Series:
     dark_colour: str
     values: pd.Series
     training: tuple[int, ...]
+    nth: int
 
 
 def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -104,7 +111,7 @@ def series_of(
     wide = by_slice(table, window=window, metric=metric, label=label, without=without)
     colours = method_colours(table["method"])
     trained = table[table["training"].fillna(False).astype(bool)]
-    found = []
+    found, seen = [], Counter()
     for key, name in zip(wide.columns, short_names(wide).columns, strict=True):
         method, origin, run = key
         own = trained[(trained[["method", "origin", "run"]] == list(key)).all(axis=1)]
@@ -119,8 +126,10 @@ def series_of(
                 dark_colour=colours[method][1],
                 values=values,
                 training=tuple(sorted(set(own["slice"]) & set(values.index))),
+                nth=seen[method, origin],
             )
         )
+        seen[method, origin] += 1
     return sorted(found, key=lambda series: series.origin != "published")
 
 
