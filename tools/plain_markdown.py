@@ -224,7 +224,7 @@ class PlainMarkdown:
             entry = self.book.references[key]
             names = [str(Text.from_latex(" ".join(p.last_names))) for p in entry.persons["author"]]
             who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
-            when = entry.fields.get("year") or entry.fields["howpublished"]
+            when = entry.fields["year"]
             text = f"{who} ({when})" if in_text else f"{who}, {when}"
             doi = entry.fields.get("doi")
             links.append(f"[{text}](https://doi.org/{doi})" if doi else text)
