@@ -136,7 +136,7 @@ def _unpool(maps, before):
 
     @tf.custom_gradient
     def unpool(values):
-        # The same as TensorFlow's own gradient; a whole step of SegNet takes 2 % less with it.
+        # The same bits as TensorFlow's own gradient, and faster: see bench/bench_layers.py.
         def gradient(upstream):
             kept = upstream * put_back(tf.ones_like(values))
             rows, columns = tf.shape(kept)[1], tf.shape(kept)[2]
@@ -152,8 +152,8 @@ def _unpool(maps, before):
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation in one operation of TensorFlow, not in Keras' several.
 
-    It gives what Keras' layer gives, without its float32 copies of every map, which cost a tenth
-    of a training step in mixed precision.
+    It gives what Keras' layer gives, without its float32 copies of every map, and is the faster
+    for it in mixed precision: see bench/bench_layers.py.
     """
 
     def call(self, inputs, training=None, mask=None):
