@@ -153,10 +153,32 @@ def test_the_line_breaks_where_slices_are_missing(table):
     assert lines[1] == "M34.5 300M310.3 90M931 200"
 
 
-def test_runs_of_a_method_can_be_told_apart(table):
-    runs = [rows("fast", [12, 20, 38], [0.7, 0.9, 0.8], run=f"run {at}") for at in range(3)]
-    table = pd.concat([table, *runs], ignore_index=True)
-    content = chart(table).html
+@pytest.fixture
+def runs(table):
+    """Add a method with three runs: its marks are a disc, a square and a ring."""
+    more = [rows("fast", [12, 20, 38], [0.7, 0.9, 0.8], run=f"run {at}") for at in range(3)]
+    return pd.concat([table, *more], ignore_index=True)
+
+
+@pytest.mark.parametrize(("theme", "nth"), [("light", 0), ("dark", 1)])
+def test_keys_have_the_colour_of_the_page(browser, tmp_path, runs, theme, nth):
+    page, _ = open_chart(browser, tmp_path, runs, theme=theme)
+    keys = page.locator(".hela-points .hela-key")
+    disc, square, ring = (
+        keys.nth(at).evaluate(
+            "key => [getComputedStyle(key).backgroundColor, getComputedStyle(key).borderTopColor]"
+        )
+        for at in (-3, -2, -1)
+    )
+    colour = comparison.method_colours(runs["method"])["fast"][nth]
+    rgb = "rgb({}, {}, {})".format(*(round(255 * part) for part in to_rgb(colour)))
+    assert (disc[0], square[0], ring[1]) == (rgb, rgb, rgb)
+    assert ring[0] == "rgba(0, 0, 0, 0)"
+    page.close()
+
+
+def test_runs_of_a_method_can_be_told_apart(runs):
+    content = chart(runs).html
     of_fast = slice(-3, None)
     groups = re.findall(r'<g class="([^"]*)" style="([^"]*)">', content)[of_fast]
     assert len({style for _, style in groups}) == 1
@@ -168,7 +190,7 @@ def test_runs_of_a_method_can_be_told_apart(table):
     keys = re.findall(r'<li><label class="([^"]*)"', content)[of_fast]
     assert keys == ["hela-points", "hela-points hela-second", "hela-points hela-third"]
 
-    drawn = comparison.score_curves(table, window=None).axes[0].get_lines()
+    drawn = comparison.score_curves(runs, window=None).axes[0].get_lines()
     named = [line for line in drawn if line.get_label().startswith("fast (")]
     assert [line.get_color() for line in named] == [named[0].get_color()] * 3
     assert len({line.get_marker() for line in named}) == 3

@@ -55,7 +55,7 @@ font-size:.9375rem;color:inherit;text-align:left}
 html[data-theme="dark"] .hela-chart path:not(.hela-grid):not(.hela-cursor){stroke:var(--dark)}
 html[data-theme="dark"] .hela-key{border-color:var(--dark)}
 html[data-theme="dark"] .hela-points .hela-key{background:var(--dark)}
-html[data-theme="dark"] .hela-points.hela-third .hela-key{background:none}
+html[data-theme="dark"] .hela-points.hela-third .hela-key{background:none;border-color:var(--dark)}
 @media (max-width:30rem){.hela-chart-area{height:16rem}.hela-series label{min-height:2.75rem}
 .hela-tick-minor{display:none}}
 """
