@@ -20,7 +20,7 @@ SHAPE, BATCH, RUNS = (360, 480), 2, 5
 
 
 def trainer(name, policy):
-    """Return a function that trains a new network for one step and returns its loss."""
+    """Return a function that trains a new network for one step and returns the seconds."""
     keras.mixed_precision.set_global_policy(policy)
     keras.utils.set_random_seed(0)
     channels = 3 if name in networks.BACKBONES else 1
@@ -33,22 +33,22 @@ def trainer(name, policy):
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, (BATCH, *SHAPE, channels)).astype(np.float32)
     labels = random.integers(0, 4, (BATCH, *SHAPE))
-    return lambda: model.train_on_batch(images, labels)
 
+    def step():
+        start = time.perf_counter()
+        loss = model.train_on_batch(images, labels)
+        seconds = time.perf_counter() - start
+        if not np.isfinite(loss):
+            raise SystemExit(f"{name}, {policy}: the loss is {loss}")
+        return seconds
 
-def timed(step):
-    """Return the seconds of one step."""
-    start = time.perf_counter()
-    loss = step()
-    if not np.isfinite(loss):
-        raise SystemExit(f"the loss is {loss}")
-    return time.perf_counter() - start
+    return step
 
 
 def step_seconds(name, policy):
     """Return the median of some steps, after two that do not count: the first builds the graph."""
     step = trainer(name, policy)
-    times = [timed(step) for _ in range(RUNS + 2)]
+    times = [step() for _ in range(RUNS + 2)]
     keras.backend.clear_session()
     return statistics.median(times[2:])
 

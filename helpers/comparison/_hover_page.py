@@ -12,18 +12,20 @@ touch-action:pan-y;cursor:crosshair}
 .hela-chart svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible;
 background:none!important}
 .hela-chart svg.hela-cut{clip-path:inset(0 -.5rem)}
-.hela-chart path{fill:none;vector-effect:non-scaling-stroke;stroke:var(--light)}
+.hela-chart g,.hela-series label{--colour:var(--light)}
+html[data-theme="dark"] :is(.hela-chart g,.hela-series label){--colour:var(--dark)}
+.hela-chart path{fill:none;vector-effect:non-scaling-stroke;stroke:var(--colour)}
 .hela-chart path.hela-grid{stroke:currentColor;stroke-width:1;opacity:.18}
 .hela-chart path.hela-cursor{stroke:currentColor;stroke-width:1;opacity:.7}
 .hela-chart .hela-line{stroke-width:1.5;stroke-linejoin:round}
 .hela-chart .hela-own .hela-line{stroke-width:2.5}
-.hela-chart .hela-dot,.hela-chart .hela-hole{stroke-width:8;stroke-linecap:round}
+.hela-chart .hela-dot{stroke-width:8;stroke-linecap:round}
 .hela-chart .hela-second .hela-line{stroke-dasharray:8 4}
 .hela-chart .hela-second .hela-dot{stroke-linecap:square;stroke-width:7}
 .hela-chart .hela-third .hela-line{stroke-dasharray:2 3}
 .hela-chart .hela-third .hela-dot{stroke-width:9}
-.hela-chart .hela-third .hela-hole{stroke-width:4;
-stroke:var(--pst-color-background,var(--jp-layout-color1,#fff))!important}
+.hela-chart path.hela-hole{stroke-width:4;stroke-linecap:round;
+stroke:var(--pst-color-background,var(--jp-layout-color1,#fff))}
 .hela-chart .hela-off{display:none}
 .hela-tick{position:absolute;white-space:nowrap;font-variant-numeric:tabular-nums;opacity:.85}
 .hela-tick-y{right:100%;margin-right:.375rem;transform:translateY(-50%)}
@@ -40,22 +42,18 @@ column-gap:2rem;margin:0;padding:0;list-style:none}
 .hela-series label{display:grid;grid-template-columns:auto 1.75rem 1fr auto;column-gap:.5rem;
 align-items:center;min-height:2rem;margin:0;cursor:pointer}
 .hela-series input{margin:0;width:1rem;height:1rem;accent-color:var(--pst-color-primary,#0072b2)}
-.hela-key{height:0;border-top:2px solid var(--light)}
+.hela-key{height:0;border-top:2px solid var(--colour)}
 .hela-own .hela-key{border-top-width:4px;border-radius:2px}
 .hela-points .hela-key{width:.625rem;height:.625rem;border:0;border-radius:50%;
-background:var(--light);justify-self:center}
-.hela-second .hela-key{border-top-style:dashed;border-radius:0!important}
+background:var(--colour);justify-self:center}
+.hela-second .hela-key{border-top-style:dashed;border-radius:0}
 .hela-third .hela-key{border-top-style:dotted}
-.hela-points.hela-third .hela-key{border:3px solid var(--light);background:none}
+.hela-points.hela-third .hela-key{border:3px solid var(--colour);background:none}
 .hela-value{white-space:nowrap;font-weight:600;font-variant-numeric:tabular-nums}
 .hela-value small{font-weight:400}
 .hela-chart :focus-visible{outline:2px solid var(--pst-color-primary,#0072b2);outline-offset:2px}
 figure.hela-chart figcaption{margin:.5rem 0 0!important;padding:0!important;width:auto;font:inherit;
 font-size:.9375rem;color:inherit;text-align:left}
-html[data-theme="dark"] .hela-chart path:not(.hela-grid):not(.hela-cursor){stroke:var(--dark)}
-html[data-theme="dark"] .hela-key{border-color:var(--dark)}
-html[data-theme="dark"] .hela-points .hela-key{background:var(--dark)}
-html[data-theme="dark"] .hela-points.hela-third .hela-key{background:none;border-color:var(--dark)}
 @media (max-width:30rem){.hela-chart-area{height:16rem}.hela-series label{min-height:2.75rem}
 .hela-tick-minor{display:none}}
 """

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.checks import check_choice
-from helpers.comparison.series import MARKERS, Series, axis_title, method_colours, series_of
+from helpers.comparison.series import Series, axis_title, method_colours, series_of
 from helpers.comparison.statistics import mean_intervals, short_names
 from helpers.labels import Label
 from helpers.plots import STYLE
@@ -21,6 +21,7 @@ COSTS = {
 """Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
 
 _LEGEND_ROW_IN = 0.24
+_MARKERS = "os^DvP"
 _LINES = ("-", "--", ":")
 
 
@@ -193,7 +194,7 @@ def pareto(
             s=60,
             color=colour,
             facecolor=colour if filled else "white",
-            marker=MARKERS[at % len(MARKERS)],
+            marker=_MARKERS[at % len(_MARKERS)],
             label=name,
             zorder=2,
         )
@@ -251,7 +252,7 @@ def _draw_curve(axis, each: Series) -> None:
     gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
     lonely = np.isin(numbers - 1, numbers) | np.isin(numbers + 1, numbers)
     trained = np.isin(numbers, each.training)
-    marker = MARKERS[each.nth % len(MARKERS)]
+    marker = _MARKERS[each.nth % len(_MARKERS)]
     axis.plot(
         np.insert(numbers.astype(float), gaps, np.nan),
         np.insert(values, gaps, np.nan),

@@ -18,7 +18,8 @@ REACH_SLICES = 5
 """How far away a method's nearest slice may be to be shown at the cursor."""
 
 _STEPS = (1, 2, 5, 10)
-_MARKS = ("", "hela-second", "hela-third")  # Discs, squares, rings; lines whole, dashed, dotted.
+_RING = "hela-third"
+_MARKS = ("", "hela-second", _RING)  # Discs, squares, rings; lines whole, dashed, dotted.
 _SIZE = 1000  # Units of the drawing in both directions; it is stretched to the room it gets.
 
 
@@ -152,14 +153,13 @@ def _group(each: Series, ends, limits) -> str:
         if number - 1 not in numbers or number + 1 not in numbers:
             dots.append(f"M{place}h0")
         before = number
-    marks = [f'<path class="hela-dot" d="{"".join(dots)}"/>']
-    if _mark(each) == "hela-third":  # a ring
-        marks.append(marks[0].replace("hela-dot", "hela-hole"))
-    if each.origin == "published":  # Dots at the ends of its curve would say nothing.
-        marks = []
+    shapes = []
+    if each.origin != "published":  # Dots at the ends of its curve would say nothing.
+        shapes = ["dot", "hole"] if _mark(each) == _RING else ["dot"]
+    marks = "".join(f'<path class="hela-{shape}" d="{"".join(dots)}"/>' for shape in shapes)
     return (
-        f'<g class="{_kind(each)}" style="{_colours(each)}">'
-        f'<path class="hela-line" d="{"".join(parts)}"/>{"".join(marks)}</g>'
+        f'<g class="{_classes(each)}" style="{_colours(each)}">'
+        f'<path class="hela-line" d="{"".join(parts)}"/>{marks}</g>'
     )
 
 
@@ -189,22 +189,21 @@ def _tick_texts(ends, y_ticks: list[float], limits) -> str:
 
 def _row(each: Series, figure_id: str, at: int) -> str:
     scattered = not (each.values.index.to_series().diff() == 1).any()
-    kind = f"hela-points {_mark(each)}" if scattered else _kind(each)
     return (
-        f'<li><label class="{kind.strip()}" style="{_colours(each)}">'
+        f'<li><label class="{_classes(each, scattered=scattered)}" style="{_colours(each)}">'
         f'<input type="checkbox" id="{figure_id}-{at}" checked autocomplete="off" data-live hidden>'
         f'<span class="hela-key"></span><span>{html.escape(each.name)}</span>'
         f'<span class="hela-value" data-live hidden></span></label></li>'
     )
 
 
-def _kind(each: Series) -> str:
-    own = "hela-own " if each.origin != "published" else ""
-    return f"{own}{_mark(each)}".strip()
+def _classes(each: Series, *, scattered: bool = False) -> str:
+    own = "hela-own" if each.origin != "published" else ""
+    # A method's runs share its colour, and are told apart by their marks.
+    return f"{'hela-points' if scattered else own} {_mark(each)}".strip()
 
 
 def _mark(each: Series) -> str:
-    """Tell a method's runs apart: they share its colour."""
     return _MARKS[each.nth % len(_MARKS)]
 
 

@@ -10,9 +10,6 @@ from helpers.comparison.statistics import short_names
 from helpers.labels import Label
 from helpers.results import AS_GIVEN, by_slice
 
-MARKERS = "os^DvP"
-"""Markers of a method's runs, in matplotlib's words."""
-
 COLOURS = (
     ("#1a1a1a", "#f2f2f2"),
     ("#0072b2", "#56b4e9"),

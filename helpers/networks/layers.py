@@ -141,7 +141,8 @@ def _unpool(maps, before):
             kept = upstream * put_back(tf.ones_like(values))
             rows, columns = tf.shape(kept)[1], tf.shape(kept)[2]
             kept = tf.pad(kept, [[0, 0], [0, rows % 2], [0, columns % 2], [0, 0]])
-            return 4 * tf.nn.avg_pool2d(kept, 2, 2, "VALID")  # Their sum: three of four are 0.
+            # Four times the mean is the sum, and exact: three of the four are 0.
+            return 4 * tf.nn.avg_pool2d(kept, 2, 2, "VALID")
 
         return put_back(values), gradient
 

@@ -103,7 +103,7 @@ class LabelFolder:
     def _read_matlab(self, path: Path) -> np.ndarray:
         try:
             content = scipy.io.loadmat(path)
-        except NotImplementedError:
+        except NotImplementedError:  # SciPy raises it for this version.
             raise ValueError("it is of MATLAB's version 7.3; save it with '-v7'") from None
         pictures = {
             name: value
