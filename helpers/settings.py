@@ -1,8 +1,9 @@
 """What a run may choose: profile, data source and folders, read once from the environment."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,10 @@ class Settings:
     source: str
     data_dir: Path
     data_url: str | None
+
+    def __post_init__(self):
+        check_choice(self.profile, "profile", PROFILES)
+        check_choice(self.source, "source", SOURCES)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -79,11 +84,50 @@ def _choice(environment, variable: str, allowed: tuple[str, ...], default: str) 
 
 
 @cache
+def _of_environment() -> Settings:
+    return Settings.from_environment()
+
+
+_in_use: Settings | None = None
+
+
 def current() -> Settings:
-    """Return the settings of this process, read from the environment at the first call.
+    """Return the settings in use.
 
     Returns
     -------
     Settings
+        Those of `using`, else those of the environment, which is read once a process.
     """
-    return Settings.from_environment()
+    return _in_use or _of_environment()
+
+
+@contextmanager
+def using(settings: Settings | None = None, **changes) -> Iterator[Settings]:
+    """Use other settings for a while, in all threads of this process.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        By default those in use.
+    **changes
+        Attributes of `Settings` with new values.
+
+    Yields
+    ------
+    Settings
+
+    Examples
+    --------
+    >>> with using(profile="smoke"):
+    ...     current().profile
+    'smoke'
+    """
+    global _in_use
+    before = _in_use
+    chosen = replace(settings or current(), **changes)
+    _in_use = chosen
+    try:
+        yield chosen
+    finally:
+        _in_use = before

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from helpers import settings
 from helpers.labels import Label, colourise
 from helpers.settings import Settings
 
@@ -51,3 +52,16 @@ def test_settings_are_read():
 def test_wrong_settings_name_the_allowed_ones(variable, value, words):
     with pytest.raises(ValueError, match=words):
         Settings.from_environment({variable: value})
+
+
+def test_settings_hold_for_a_while_and_nest():
+    outside = settings.current()
+    with settings.using(profile="smoke", source="phantom") as chosen:
+        assert settings.current() is chosen
+        with settings.using(profile="paper"):
+            assert (settings.current().profile, settings.current().source) == ("paper", "phantom")
+        assert settings.current() is chosen
+    assert settings.current() == outside
+    with pytest.raises(ValueError, match="smoke, quick, paper"), settings.using(profile="fast"):
+        pass
+    assert settings.current() == outside
