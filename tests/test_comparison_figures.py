@@ -190,12 +190,6 @@ def test_runs_of_a_method_can_be_told_apart(runs):
     keys = re.findall(r'<li><label class="([^"]*)"', content)[of_fast]
     assert keys == ["hela-points", "hela-points hela-second", "hela-points hela-third"]
 
-    drawn = comparison.score_curves(runs, window=None).axes[0].get_lines()
-    named = [line for line in drawn if line.get_label().startswith("fast (")]
-    assert [line.get_color() for line in named] == [named[0].get_color()] * 3
-    assert len({line.get_marker() for line in named}) == 3
-    assert len({line.get_linestyle() for line in named}) == 3
-
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -228,19 +222,6 @@ def test_colours_can_be_told_from_the_page_and_each_other():
         lab = rgb2lab(np.array([to_rgb(colour) for colour in colours]))
         apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
         assert apart[~np.eye(len(lab), dtype=bool)].min() > 15
-
-
-def test_curves_are_drawn_over_the_published_ones(table):
-    figure = comparison.score_curves(table, window=None, y_limits=(0, 1))
-    axis = figure.axes[0]
-    assert axis.get_ylabel() == "Jaccard index, nucleus"
-    assert axis.get_ylim() == (0, 1)
-    names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["slow (published)", "fast <b>", "slow (computed)"]
-    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
-    assert [line.get_xdata().tolist() for line in hollow if len(line.get_xdata())] == [[20]]
-    dotted = next(line for line in axis.lines if line.get_label() == "fast <b>")
-    assert np.isnan(dotted.get_ydata()).sum() == 2
 
 
 def test_intervals_are_those_of_the_statistics(table):

@@ -6,7 +6,6 @@ import pytest
 from scipy.signal import lfilter
 
 from helpers import comparison
-from helpers.own_data import open_stack
 
 
 def autoregressive(phi, slices, series, seed=1):
@@ -53,14 +52,12 @@ def test_blocks_of_one_are_the_ordinary_bootstrap():
     assert means.std() == pytest.approx(values.std() / np.sqrt(50), rel=0.03)
 
 
-@pytest.mark.parametrize("kind", ["circular", "moving"])
 @pytest.mark.parametrize("block", [1, 4, 7, 10])
-def test_drawn_means_are_means_of_drawn_blocks(kind, block):
+def test_drawn_means_are_means_of_drawn_blocks(block):
     values = np.random.default_rng(3).normal(size=(2, 10)) + 5
-    found = comparison.bootstrap_means(values, block=block, samples=50, seed=4, kind=kind)
+    found = comparison.bootstrap_means(values, block=block, samples=50, seed=4)
     blocks = -(-10 // block)
-    most = 10 if kind == "circular" else 10 - block + 1
-    starts = np.random.default_rng(4).integers(0, most, size=(50, blocks))
+    starts = np.random.default_rng(4).integers(0, 10, size=(50, blocks))
     for at, begin in enumerate(starts):
         index = np.concatenate([np.arange(b, b + block) % 10 for b in begin])[:10]
         np.testing.assert_allclose(found[:, at], values[:, index].mean(axis=1))
@@ -72,7 +69,6 @@ def test_drawn_means_are_means_of_drawn_blocks(kind, block):
         ({"block": 0}, "block is 0; allowed are whole numbers from 1 to 5"),
         ({"block": 6}, "block is 6"),
         ({"block": 2, "samples": 0}, "samples is 0"),
-        ({"block": 2, "kind": "square"}, "kind is 'square'; allowed are circular, moving"),
     ],
 )
 def test_bootstrap_refuses(arguments, message):
@@ -163,20 +159,3 @@ def test_short_names():
     assert list(comparison.short_names(wide).columns) == names
     wide[("b", "computed", "2")] = 4
     assert list(comparison.short_names(wide).columns)[2:] == ["b (computed, 1)", "b (computed, 2)"]
-
-
-def test_agreements_need_two_ground_truths():
-    bare = open_stack(np.ones((2, 9, 9), np.uint8), voxel_nm=(50, 10, 10))
-    with pytest.raises(ValueError, match="no slice with two ground truths"):
-        comparison.agreements(bare)
-
-
-@pytest.mark.filterwarnings("ignore:Slices .* of the sample are left out")
-def test_agreement_of_the_published_ground_truths(data_dir):
-    from helpers.stack import load_stack
-
-    found = comparison.agreements(load_stack("sample"))
-    # The second ground truth has the first's nucleus, but for copies of a neighbour at the ends.
-    assert (found[found.index.isin(range(71, 216))] == 1).all()
-    assert (found <= 1).all()
-    assert found.index.name == "slice"

@@ -73,20 +73,8 @@ def own(published_settings, data_dir, tmp_path):
     return replace(published_settings, data_dir=folder)
 
 
-def test_load_all_joins_published_and_computed(own, table):
-    assert len(results.load_all(settings=own)) == len(table)
+def test_another_cell_has_no_recovered_segmentations(own):
     stack = load_stack("phantom", settings=own)
-    number = stack.example
-    results.evaluate(
-        lambda image, number: stack.labels(number),
-        stack,
-        method="truth",
-        slices=[number],
-        settings=own,
-    )
-    both = results.load_all(settings=own)
-    assert set(both["origin"]) == {"published", "computed"}
-    assert set(results.load_all(settings=own, published=False)["origin"]) == {"computed"}
     with pytest.raises(ValueError, match="no slice that the published figures show"):
         results.evaluate_recovered(stack, settings=own)
 

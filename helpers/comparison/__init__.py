@@ -4,12 +4,11 @@ What is compared comes from `helpers.results`; no method is known here by name.
 """
 
 from helpers.comparison.bootstrap import block_length, bootstrap_means, interval, quantiles
-from helpers.comparison.figures import intervals, nothing_to_draw, pareto, score_curves
+from helpers.comparison.figures import intervals, nothing_to_draw, pareto
 from helpers.comparison.hover import hover_chart
 from helpers.comparison.league import league_table, style_league
 from helpers.comparison.series import method_colours
 from helpers.comparison.statistics import (
-    agreements,
     mean_intervals,
     paired_differences,
     rank_probabilities,
@@ -17,7 +16,6 @@ from helpers.comparison.statistics import (
 )
 
 __all__ = [
-    "agreements",
     "block_length",
     "bootstrap_means",
     "hover_chart",
@@ -31,7 +29,6 @@ __all__ = [
     "pareto",
     "quantiles",
     "rank_probabilities",
-    "score_curves",
     "short_names",
     "style_league",
 ]

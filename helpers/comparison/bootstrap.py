@@ -5,8 +5,6 @@ import math
 import numpy as np
 from scipy import stats
 
-from helpers.checks import check_choice
-
 
 def block_length(values: np.ndarray) -> int:
     """Choose the length of the blocks from how far the likeness of neighbours reaches.
@@ -69,7 +67,6 @@ def bootstrap_means(
     block: int,
     samples: int = 4000,
     seed: int = 0,
-    kind: str = "circular",
 ) -> np.ndarray:
     """Draw means of blocks of neighbouring slices, the same blocks for every method.
 
@@ -82,9 +79,6 @@ def bootstrap_means(
     samples : int
         How many means to draw.
     seed : int
-    kind : {"circular", "moving"}
-        Whether a block may begin at the end and go on at the beginning, so that each slice is as
-        likely as any other; or not, so that those at both ends are drawn less often.
 
     Returns
     -------
@@ -97,20 +91,18 @@ def bootstrap_means(
 
     Notes
     -----
-    Künsch (1989), doi 10.1214/aos/1176347265 (moving blocks); circular blocks: Politis and Romano
-    (1992), in "Exploring the limits of bootstrap", pages 263 to 270.
+    Künsch (1989), doi 10.1214/aos/1176347265. A block may begin at the end and go on at the
+    beginning, so that each slice is as likely as any other: Politis and Romano (1992), in
+    "Exploring the limits of bootstrap", pages 263 to 270.
     """
     values = _check(values)
-    check_choice(kind, "kind", ("circular", "moving"))
     n = values.shape[1]
     if block != int(block) or not 1 <= block <= n:
         raise ValueError(f"block is {block}; allowed are whole numbers from 1 to {n}, the slices.")
     if samples < 1:
         raise ValueError(f"samples is {samples}; it must be at least 1.")
     blocks = math.ceil(n / block)
-    starts = np.random.default_rng(seed).integers(
-        0, n if kind == "circular" else n - block + 1, size=(samples, blocks)
-    )
+    starts = np.random.default_rng(seed).integers(0, n, size=(samples, blocks))
     # Sums of blocks are differences of running sums; centred first, for the sake of precision.
     centre = values.mean(axis=1, keepdims=True)
     wrapped = np.concatenate([values - centre, (values - centre)[:, : block - 1]], axis=1)
@@ -128,7 +120,6 @@ def interval(
     block: int | None = None,
     samples: int = 4000,
     seed: int = 0,
-    kind: str = "circular",
 ) -> tuple[float, float]:
     """Confidence interval of the mean of one series of slices.
 
@@ -140,7 +131,7 @@ def interval(
         For example 0.95.
     block : int, optional
         By default `block_length`.
-    samples, seed, kind
+    samples, seed
         As for `bootstrap_means`.
 
     Returns
@@ -154,7 +145,7 @@ def interval(
     """
     values = _check(values)
     block = block_length(values[0]) if block is None else block
-    means = bootstrap_means(values, block=block, samples=samples, seed=seed, kind=kind)
+    means = bootstrap_means(values, block=block, samples=samples, seed=seed)
     low, high = quantiles(means, values, block=block, level=level)
     return float(low[0]), float(high[0])
 

@@ -1,4 +1,4 @@
-"""Figures of the comparison: curves over the slices, means with intervals, cost and quality."""
+"""Figures of the comparison: means with intervals, cost and quality."""
 
 import textwrap
 
@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.checks import check_choice
-from helpers.comparison.series import Series, axis_title, method_colours, series_of
+from helpers.comparison.series import axis_title, method_colours
 from helpers.comparison.statistics import mean_intervals, short_names
 from helpers.labels import Label
 from helpers.plots import STYLE
-from helpers.results import AS_GIVEN, LEAVE_OUT, by_slice, summary
+from helpers.results import LEAVE_OUT, by_slice, summary
 
 COSTS = {
     "seconds_per_slice": "Seconds a slice",
@@ -20,56 +20,7 @@ COSTS = {
 }
 """Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
 
-_LEGEND_ROW_IN = 0.24
 _MARKERS = "os^DvP"
-_LINES = ("-", "--", ":")
-
-
-def score_curves(
-    table: pd.DataFrame,
-    *,
-    window: tuple[int, int] | None,
-    metric: str = "jaccard",
-    label: Label | None = Label.NUCLEUS,
-    without: float | str = AS_GIVEN,
-    y_limits: tuple[float, float] | None = None,
-    width_in: float = 7.5,
-) -> Figure:
-    """Draw a score of all methods over the slices: our runs over the published curves.
-
-    Parameters
-    ----------
-    table, window, metric, label, without
-        As for `helpers.results.by_slice`.
-    y_limits : (float, float), optional
-    width_in : float
-        Width of the figure in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Published curves are thin, others thick with dots; a hollow dot is a slice that the method
-        was trained on. Runs of a method share its colour and differ in dots and dashes.
-
-    Raises
-    ------
-    ValueError
-        As `helpers.results.by_slice`.
-    """
-    drawn = series_of(table, window=window, metric=metric, label=label, without=without)
-    rows = -(-len(drawn) // 2)
-    figure, axis = _axes((width_in, 3.9 + _LEGEND_ROW_IN * rows))
-    for each in drawn:
-        _draw_curve(axis, each)
-    axis.set_xlabel("Slice")
-    axis.set_ylabel(axis_title(metric, label))
-    if y_limits is not None:
-        axis.set_ylim(*y_limits)
-    axis.margins(x=0.01)
-    axis.grid(alpha=0.25)
-    with plt.rc_context(STYLE):
-        figure.legend(loc="outside upper center", ncols=2, fontsize=10)
-    return figure
 
 
 def intervals(
@@ -91,7 +42,7 @@ def intervals(
     width_in : float
         Width of the figure in inches.
     **bootstrap
-        ``level``, ``block``, ``samples``, ``seed`` and ``kind`` of
+        ``level``, ``block``, ``samples`` and ``seed`` of
         `helpers.comparison.mean_intervals`.
 
     Returns
@@ -240,33 +191,6 @@ def _axes(size_in: tuple[float, float]):
     plt.close(figure)
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
-
-
-def _draw_curve(axis, each: Series) -> None:
-    numbers = each.values.index.to_numpy()
-    values = each.values.to_numpy()
-    if each.origin == "published":
-        axis.plot(numbers, values, color=each.colour, lw=1.2, label=each.name)
-        return
-    # A line through slices that are missing would claim what was not computed.
-    gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
-    lonely = np.isin(numbers - 1, numbers) | np.isin(numbers + 1, numbers)
-    trained = np.isin(numbers, each.training)
-    marker = _MARKERS[each.nth % len(_MARKERS)]
-    axis.plot(
-        np.insert(numbers.astype(float), gaps, np.nan),
-        np.insert(values, gaps, np.nan),
-        color=each.colour,
-        lw=2.4,
-        ls=_LINES[each.nth % len(_LINES)],
-        marker=marker,
-        markersize=6 if not lonely.any() else 0,
-        label=each.name,
-    )
-    for mask, fill in ((trained, "white"), (~lonely & ~trained, each.colour)):
-        axis.plot(
-            numbers[mask], values[mask], marker, ms=6, mec=each.colour, mfc=fill, mew=1.5, zorder=3
-        )
 
 
 def _costs(records: pd.DataFrame, cost: str) -> pd.DataFrame:

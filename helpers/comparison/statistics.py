@@ -1,6 +1,5 @@
 """Which method is better, and how sure that is when neighbouring slices resemble each other."""
 
-from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -8,8 +7,6 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from helpers.comparison.bootstrap import block_length, bootstrap_means, interval
-from helpers.ground_truth import agreement
-from helpers.stack_type import Stack
 
 _BESIDE_A_MEAN = ("low", "high", "slices", "block")
 
@@ -48,7 +45,6 @@ def mean_intervals(
     block: int | None = None,
     samples: int = 4000,
     seed: int = 0,
-    kind: str = "circular",
 ) -> pd.DataFrame:
     """Mean of each method with its confidence interval, over the slices that all methods have.
 
@@ -56,7 +52,7 @@ def mean_intervals(
     ----------
     wide : DataFrame
         A row a slice in order, a column a method, as `helpers.results.by_slice` makes it.
-    level, block, samples, seed, kind
+    level, block, samples, seed
         As for `helpers.comparison.interval`.
 
     Returns
@@ -70,7 +66,7 @@ def mean_intervals(
         If fewer than two slices are common to all, or an argument is out of range.
     """
     common = _common(wide)
-    options = {"level": level, "block": block, "samples": samples, "seed": seed, "kind": kind}
+    options = {"level": level, "block": block, "samples": samples, "seed": seed}
     rows = [_mean_of(common[name].to_numpy(), **options) for name in common.columns]
     return pd.DataFrame(rows, index=common.columns, columns=["mean", *_BESIDE_A_MEAN])
 
@@ -83,7 +79,6 @@ def paired_differences(
     block: int | None = None,
     samples: int = 4000,
     seed: int = 0,
-    kind: str = "circular",
 ) -> pd.DataFrame:
     """Mean difference of each pair of methods, over the slices that both have.
 
@@ -92,9 +87,10 @@ def paired_differences(
     wide : DataFrame
         As for `mean_intervals`.
     truth_agreement : float, optional
-        Score between two ground truths, for instance the mean of `agreements`. A difference below
+        Score between two ground truths, for instance the mean Jaccard index of the true nuclei
+        of neighbouring slices. A difference below
         what that lacks to 1 is noted: it is less than what two ground truths disagree by.
-    level, block, samples, seed, kind
+    level, block, samples, seed
         As for `helpers.comparison.interval`.
 
     Returns
@@ -113,7 +109,7 @@ def paired_differences(
         raise ValueError("there is one method; give at least two to compare.")
     if truth_agreement is not None and not 0 < truth_agreement <= 1:
         raise ValueError(f"truth_agreement is {truth_agreement}; it must be above 0, up to 1.")
-    options = {"level": level, "block": block, "samples": samples, "seed": seed, "kind": kind}
+    options = {"level": level, "block": block, "samples": samples, "seed": seed}
     rows = {}
     for first, second in combinations(range(len(wide.columns)), 2):
         pair = _common(wide.iloc[:, [first, second]])
@@ -132,7 +128,6 @@ def rank_probabilities(
     block: int | None = None,
     samples: int = 4000,
     seed: int = 0,
-    kind: str = "circular",
 ) -> pd.DataFrame:
     """How likely each rank is for each method, if other slices like these had been scored.
 
@@ -144,7 +139,7 @@ def rank_probabilities(
         False for distances.
     block : int, optional
         By default the longest `helpers.comparison.block_length` of any method.
-    samples, seed, kind
+    samples, seed
         As for `helpers.comparison.interval`.
 
     Returns
@@ -162,7 +157,7 @@ def rank_probabilities(
     values = common.to_numpy().T
     if block is None:
         block = max(block_length(row) for row in values)
-    means = bootstrap_means(values, block=block, samples=samples, seed=seed, kind=kind)
+    means = bootstrap_means(values, block=block, samples=samples, seed=seed)
     # Equal up to rounding is equal.
     means = np.round(-means if higher_is_better else means, 12)
     lowest = rankdata(means, method="min", axis=0)[:, None]
@@ -174,43 +169,6 @@ def rank_probabilities(
         index=common.columns,
         columns=pd.Index(ranks.ravel(), name="rank"),
     )
-
-
-def agreements(stack: Stack, slices: Iterable[int] | None = None) -> pd.Series:
-    """Jaccard index of the central nucleus between the two ground truths, slice by slice.
-
-    Parameters
-    ----------
-    stack : Stack
-        With both ground truths: the sample or the full stack.
-    slices : iterable of int, optional
-        By default all of the stack.
-
-    Returns
-    -------
-    Series
-        By slice number; slices without a nucleus, or without both, are left out.
-
-    Raises
-    ------
-    ValueError
-        If there is no slice with both.
-
-    Notes
-    -----
-    `helpers.ground_truth.agreement`. The two are no independent readings: the second has the
-    first's nucleus (agreement 1), or, near both ends, a copy of that of the slice before. So their
-    mean depends on the slices, and what two people agree to is not known from it.
-    """
-    found = {}
-    for number in stack.slice_numbers if slices is None else slices:
-        central, several = stack.labels(number), stack.nuclei(number)
-        if central is not None and several is not None:
-            found[number] = agreement(central, several)
-    series = pd.Series(found, name="agreement", dtype=float).dropna()
-    if series.empty:
-        raise ValueError(f"{stack.name} has no slice with two ground truths of a nucleus.")
-    return series.rename_axis("slice")
 
 
 def _common(wide: pd.DataFrame) -> pd.DataFrame:

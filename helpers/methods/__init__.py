@@ -5,7 +5,6 @@ What it finds is scored by `helpers.results` and stays on disk; what is there is
 
 from helpers.methods.all_of_them import run_all
 from helpers.methods.catalogue import (
-    EXTRAS,
     IMAGE_SHAPE,
     METHODS,
     NO_TENSORFLOW,
@@ -18,7 +17,6 @@ from helpers.methods.catalogue import (
 from helpers.methods.one import run_method
 
 __all__ = [
-    "EXTRAS",
     "IMAGE_SHAPE",
     "METHODS",
     "NO_TENSORFLOW",

@@ -42,7 +42,7 @@ def run_all(
     stack : Stack
         With ground truth.
     methods : iterable of Method
-        By default `METHODS`; ``METHODS + EXTRAS`` for all.
+        By default `METHODS`.
     seed : int
         For the split (see `helpers.fine_tuning.split_of`), the networks' random weights and the
         order of their examples.
@@ -57,7 +57,7 @@ def run_all(
     -------
     DataFrame
         A row a method: ``method``, ``run``, ``state`` (``computed``, ``was there``, or why it is
-        left out) and ``minutes``. The scores: `helpers.results.load_all`.
+        left out) and ``minutes``. The scores: `helpers.results.load_runs`.
 
     Raises
     ------

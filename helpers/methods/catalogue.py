@@ -53,12 +53,6 @@ METHODS = (
 )
 """The five methods of the paper; the traditional one in three ways."""
 
-EXTRAS = (
-    Method("VGG16", "with skips", "vgg16_unet", "segnet"),
-    Method("U-Net", "with skips", "unet", "unet"),
-)
-"""Networks that the paper does not have."""
-
 
 def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
     """Return what a profile works on: a stack, and which of its slices are scored.

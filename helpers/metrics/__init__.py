@@ -5,9 +5,7 @@ A score of a class that is in neither picture is NaN, never a silent 0 or 1.
 
 from helpers.metrics.boundaries import (
     average_boundary_distance,
-    boundary_f,
     boundary_scores,
-    hausdorff_95,
 )
 from helpers.metrics.pixels import (
     Cases,
@@ -19,7 +17,7 @@ from helpers.metrics.pixels import (
     jaccard,
     jaccard_of_masks,
 )
-from helpers.metrics.table import TOLERANCE_NM, score_slice
+from helpers.metrics.scores import TOLERANCE_NM, score_slice
 
 __all__ = [
     "TOLERANCE_NM",
@@ -27,12 +25,10 @@ __all__ = [
     "accuracy",
     "accuracy_of",
     "average_boundary_distance",
-    "boundary_f",
     "boundary_scores",
     "cases",
     "confusion_matrix",
     "dice",
-    "hausdorff_95",
     "jaccard",
     "jaccard_of_masks",
     "score_slice",

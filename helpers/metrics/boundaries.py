@@ -8,66 +8,6 @@ from helpers.checks import check_length
 from helpers.metrics.pixels import check_masks
 
 
-def boundary_f(
-    result: np.ndarray, truth: np.ndarray, *, pixel_size_nm: float, tolerance_nm: float
-) -> float:
-    """Boundary F score: how much of the two boundaries lies near the other.
-
-    Parameters
-    ----------
-    result, truth : (y, x) arrays of bool
-    pixel_size_nm : float
-        Side of a pixel.
-    tolerance_nm : float
-        What counts as near, this distance included.
-
-    Returns
-    -------
-    float
-        0 to 1: harmonic mean of the share of the result's boundary near that of the truth, and
-        the share of the truth's near that of the result. 0 if only one mask has a boundary, NaN
-        if neither has.
-
-    Raises
-    ------
-    TypeError
-        If a mask is not of bool.
-    ValueError
-        If the shapes differ, are not (y, x), or a size is out of range.
-
-    Notes
-    -----
-    Csurka et al. (2013), doi 10.5244/C.27.32. A boundary is made of the pixels of the mask with
-    one of their four neighbours outside it. Where the picture ends, the mask does not: its frame
-    is no boundary, so that a mask of the whole picture has none.
-    """
-    return _boundary_f(_boundary_distances(result, truth, pixel_size_nm), tolerance_nm)
-
-
-def hausdorff_95(result: np.ndarray, truth: np.ndarray, *, pixel_size_nm: float) -> float:
-    """Hausdorff distance of two boundaries without the farthest 5 % of each.
-
-    Parameters
-    ----------
-    result, truth : (y, x) arrays of bool
-    pixel_size_nm : float
-        Side of a pixel.
-
-    Returns
-    -------
-    float
-        In nanometres: of the distances from each pixel of one boundary to the nearest of the
-        other, the 95th percentile, and of both directions the larger. NaN if a mask has no
-        boundary (see `boundary_f`): there is no distance to nothing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `boundary_f`.
-    """
-    return _hausdorff_95(_boundary_distances(result, truth, pixel_size_nm))
-
-
 def average_boundary_distance(
     result: np.ndarray, truth: np.ndarray, *, pixel_size_nm: float
 ) -> float:
@@ -84,12 +24,12 @@ def average_boundary_distance(
     float
         In nanometres: the mean distance from one boundary's pixels to the nearest of the other,
         averaged over both directions, so that a ragged, long boundary counts no more than a
-        smooth one. NaN if a mask has no boundary, as for `hausdorff_95`.
+        smooth one. NaN if a mask has no boundary: there is no distance to nothing.
 
     Raises
     ------
     TypeError, ValueError
-        As for `boundary_f`.
+        As for `boundary_scores`.
     """
     return _average(_boundary_distances(result, truth, pixel_size_nm))
 
@@ -102,18 +42,42 @@ def boundary_scores(
     Parameters
     ----------
     result, truth : (y, x) arrays of bool
-    pixel_size_nm, tolerance_nm : float
-        As for `boundary_f`.
+    pixel_size_nm : float
+        Side of a pixel.
+    tolerance_nm : float
+        What counts as near for the boundary F score, this distance included.
 
     Returns
     -------
     dict of str to float
-        ``boundary_f``, ``hausdorff_95_nm`` and ``average_boundary_distance_nm``.
+        ``boundary_f``, 0 to 1: harmonic mean of the share of the result's boundary near that of
+        the truth, and the share of the truth's near that of the result; 0 if only one mask has a
+        boundary, NaN if neither has. ``hausdorff_95_nm``: of the distances from each pixel of one
+        boundary to the nearest of the other, the 95th percentile, and of both directions the
+        larger. ``average_boundary_distance_nm``: see `average_boundary_distance`. The distances
+        are NaN if a mask has no boundary.
 
     Raises
     ------
-    TypeError, ValueError
-        As for `boundary_f`.
+    TypeError
+        If a mask is not of bool.
+    ValueError
+        If the shapes differ, are not (y, x), or a size is out of range.
+
+    Notes
+    -----
+    Boundary F score: Csurka et al. (2013), doi 10.5244/C.27.32. A boundary is made of the pixels
+    of the mask with one of their four neighbours outside it. Where the picture ends, the mask does
+    not: its frame is no boundary, so that a mask of the whole picture has none.
+
+    Examples
+    --------
+    >>> truth = np.zeros((80, 80), bool)
+    >>> truth[20:60, 20:60] = True
+    >>> result = np.roll(truth, 5, axis=1)
+    >>> scores = boundary_scores(result, truth, pixel_size_nm=10, tolerance_nm=50)
+    >>> scores["boundary_f"], scores["hausdorff_95_nm"]
+    (1.0, 50.0)
     """
     distances = _boundary_distances(result, truth, pixel_size_nm)
     return {

@@ -1,10 +1,8 @@
 """Results of all methods: label maps, scores and records on disk, tidy tables in memory.
 
-`evaluate` runs a method and keeps what it gives; `load_all` reads everything, with the published
-curves; `summary` averages, and says over which slices.
+`evaluate` runs a method and keeps what it gives; `load_runs` reads it again, and `load_published`
+the published curves; `summary` averages, and says over which slices.
 """
-
-import pandas as pd
 
 from helpers.results.evaluation import evaluate
 from helpers.results.folder import label_maps, load_runs, read_run, records, results_dir, runs
@@ -14,51 +12,6 @@ from helpers.results.published import CURVES, NUCLEUS_SLICES, load_published
 from helpers.results.record import Record, fingerprint
 from helpers.results.recovered import evaluate_recovered
 from helpers.results.table import COLUMNS, ORIGINS, as_table
-from helpers.settings import Settings
-
-
-def load_all(
-    *,
-    source: str | None = None,
-    profile: str | None = None,
-    published: bool = True,
-    settings: Settings | None = None,
-) -> pd.DataFrame:
-    """Read the scores of all methods: the published curves and every run on disk.
-
-    Parameters
-    ----------
-    source : str, optional
-        Runs on slices from this source alone; by default from all.
-    profile : str, optional
-        Runs of this profile; by default that of the settings, so that trial runs do not come among
-        results. ``all`` for every one.
-    published : bool
-        Whether to read the published curves.
-    settings : Settings, optional
-        By default those of the environment.
-
-    Returns
-    -------
-    DataFrame
-        `COLUMNS`, and ``source`` and ``profile``, which are ``published`` for published curves.
-
-    Raises
-    ------
-    helpers.data.DataError
-        If the published curves cannot be had.
-
-    Warns
-    -----
-    UserWarning
-        For each run that is damaged, foreign or not finished; it is skipped.
-    """
-    table = load_runs(source=source, profile=profile, settings=settings)
-    if not published:
-        return table
-    curves = load_published(settings=settings).assign(source="published", profile="published")
-    return curves if table.empty else pd.concat([curves, table], ignore_index=True)
-
 
 __all__ = [
     "AS_GIVEN",
@@ -76,7 +29,6 @@ __all__ = [
     "evaluate_recovered",
     "fingerprint",
     "label_maps",
-    "load_all",
     "load_published",
     "load_runs",
     "read_run",

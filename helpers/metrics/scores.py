@@ -27,7 +27,7 @@ def score_slice(
     pixel_size_nm : float
         Side of a pixel.
     tolerance_nm : float
-        For `boundary_f`.
+        For the boundary F score; see `boundary_scores`.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def score_slice(
     Raises
     ------
     TypeError, ValueError
-        As for `confusion_matrix` and `boundary_f`.
+        As for `confusion_matrix` and `boundary_scores`.
     """
     result, truth = np.asarray(result), np.asarray(truth)
     matrix = confusion_matrix(result, truth)
