@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 import cv2
 import numpy as np
 
-from helpers.checks import check_choice, check_labels, check_length, check_mask
-from helpers.labels import Label
+from helpers.labels import Label, check_choice, check_labels, check_length, check_mask
 from helpers.masks import as_bytes, disk, fill
 from helpers.traditional import Constants, draw_labels, select_nucleus
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from helpers import data
-from helpers.checks import check_choice
+from helpers.labels import check_choice
 from helpers.settings import Settings
 
 SHAPE = (2000, 2000)

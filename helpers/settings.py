@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pooch
 
-from helpers.checks import check_choice
+from helpers.labels import check_choice
 
 PROFILES = ("smoke", "quick", "paper")
 SOURCES = ("auto", "phantom", "sample", "full")

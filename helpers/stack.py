@@ -10,7 +10,7 @@ import tifffile
 
 from helpers import data, full_stack, sample
 from helpers import settings as settings_module
-from helpers.checks import check_choice
+from helpers.labels import check_choice
 from helpers.own_data import open_stack
 from helpers.phantom import Phantom
 from helpers.settings import SOURCES, Settings

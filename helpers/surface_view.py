@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from helpers._surface_page import surface_page
-from helpers.checks import check_length
+from helpers.labels import check_length
 from helpers.page_html import PageHtml
 
 MAX_TRIANGLES = 50_000

@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from scipy.io import loadmat
 
-from helpers import data, sample, texture_measures, traditional
+from helpers import data, sample, traditional
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
-from helpers.phantom import Phantom, render
+from helpers.phantom import Phantom, realism, render
 from helpers.settings import Settings
 
 FULL = {"shape": (300, 2000, 2000), "voxel_nm": (50.0, 10.0, 10.0)}
@@ -241,8 +241,7 @@ def test_the_traditional_method_fails_at_the_ends(default):
 def test_grey_levels_are_those_of_the_real_slice(real_170, label):
     image, labels, synthetic = real_170
     real, ours = (
-        texture_measures.grey_levels(picture, labels).loc[label.title]
-        for picture in (image, synthetic)
+        realism.grey_levels(picture, labels).loc[label.title] for picture in (image, synthetic)
     )
     assert ours["mean"] == pytest.approx(real["mean"], abs=3)
     assert ours["spread"] == pytest.approx(real["spread"], rel=0.2)
@@ -257,28 +256,26 @@ def test_the_traditional_method_scores_over_real_labels_as_on_the_real_slice(rea
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_grain_is_as_coarse_as_on_raw_slices(data_dir: Path, full_slice, axis):
-    path = data_dir / texture_measures.RAW_SLICE
+    path = data_dir / realism.RAW_SLICE
     if not path.exists():
-        pytest.skip(f"needs {texture_measures.RAW_SLICE} in HELA_DATA_DIR")
+        pytest.skip(f"needs {realism.RAW_SLICE} in HELA_DATA_DIR")
     raw = tifffile.imread(path)
     image, labels = full_slice
     for real, ours in (
         # In the nucleus of that cell, and in its resin.
-        (texture_measures.RAW_NUCLEUS, labels == Label.NUCLEUS),
+        (realism.RAW_NUCLEUS, labels == Label.NUCLEUS),
         (cv2.GaussianBlur(raw, (0, 0), 10) > 185, labels == Label.BACKGROUND),
     ):
         chosen = np.zeros(raw.shape, np.uint8)
         chosen[real] = 1
         masks = (cv2.erode(np.uint8(mask), np.ones((21, 21))) > 0 for mask in (chosen, ours))
         theirs, length = (
-            texture_measures.correlation_length_px(x, mask, axis=axis)
+            realism.correlation_length_px(x, mask, axis=axis)
             for x, mask in zip((raw, image), masks, strict=True)
         )
         assert length == pytest.approx(theirs, rel=0.2)
 
 
 def test_the_envelope_is_as_thick_as_the_drawn_one(real_170, full_slice):
-    ours, real = (
-        texture_measures.envelope_thickness_px(labels) for labels in (full_slice[1], real_170[1])
-    )
+    ours, real = (realism.envelope_thickness_px(labels) for labels in (full_slice[1], real_170[1]))
     assert ours == pytest.approx(real, rel=0.2)

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.checks import check_choice
 from helpers.comparison.series import axis_title, method_colours
 from helpers.comparison.statistics import mean_intervals, short_names
-from helpers.labels import Label
+from helpers.labels import Label, check_choice
 from helpers.plots import STYLE
 from helpers.results import LEAVE_OUT, by_slice, summary
 

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from helpers.checks import check_labels
-from helpers.labels import Label
+from helpers.labels import Label, check_labels
 from helpers.masks import as_bytes
 from helpers.metrics import jaccard_of_masks
 

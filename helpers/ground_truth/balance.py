@@ -6,8 +6,7 @@ from statistics import median
 import numpy as np
 
 from helpers import data, stack
-from helpers.checks import check_labels
-from helpers.labels import Label
+from helpers.labels import Label, check_labels
 from helpers.settings import Settings
 
 

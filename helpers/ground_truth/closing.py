@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 from skimage.morphology import skeletonize
 
-from helpers.checks import check_choice, check_length, check_mask
+from helpers.labels import check_choice, check_length, check_mask
 from helpers.masks import around, as_bytes
 
 OPEN_ENDS = ("raise", "warn")

@@ -3,10 +3,9 @@
 import cv2
 import numpy as np
 
-from helpers.checks import check_choice, check_image, check_length, check_mask
 from helpers.ground_truth.closing import OPEN_ENDS, check_closed
 from helpers.ground_truth.line import DILATION_NM, square
-from helpers.labels import Label
+from helpers.labels import Label, check_choice, check_image, check_length, check_mask
 from helpers.masks import as_bytes
 from helpers.traditional import segment_background
 

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from helpers.checks import check_labels, check_length
-from helpers.labels import Label
+from helpers.labels import Label, check_labels, check_length
 from helpers.masks import as_bytes
 
 DILATION_NM = 40.0

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from helpers.checks import check_length
+from helpers.labels import check_length
 from helpers.metrics.pixels import check_masks
 
 

@@ -12,8 +12,8 @@ import pooch
 from tqdm import tqdm
 
 from helpers import settings as settings_module
-from helpers.checks import check_choice
 from helpers.download import DataError, download
+from helpers.labels import check_choice
 from helpers.settings import Settings
 from helpers.transfer import Client
 

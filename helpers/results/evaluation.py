@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 import helpers.metrics
 from helpers import settings as settings_module
-from helpers.checks import check_choice
-from helpers.labels import Label
+from helpers.labels import Label, check_choice
 from helpers.results import record as record_module
 from helpers.results.folder import RunFolder
 from helpers.results.foreign import LabelFolder

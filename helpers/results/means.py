@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from helpers.checks import check_choice
-from helpers.labels import Label
+from helpers.labels import Label, check_choice
 
 LEAVE_OUT, AS_GIVEN = "leave out", "as given"
 PAPER_RULE = 0.0

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from helpers.checks import check_image, check_mask
+from helpers.labels import check_image, check_mask
 from helpers.masks import as_bytes, disk, distance_about, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, smooth, superpixels

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from helpers.checks import check_image
+from helpers.labels import check_image
 from helpers.masks import as_bytes
 from helpers.traditional.constants import Constants
 

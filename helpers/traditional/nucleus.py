@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy import ndimage as ndi
 
-from helpers.checks import check_image, check_mask
+from helpers.labels import check_image, check_mask
 from helpers.masks import around, as_bytes, disk, distance_to, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels

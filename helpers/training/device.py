@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers.checks import check_choice
+from helpers.labels import check_choice
 from helpers.results.record import device as processor
 from helpers.training.recipe import PRECISIONS
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from helpers.checks import check_choice
+from helpers.labels import check_choice
 from helpers.settings import PROFILES
 from helpers.training.prepare import Preparation
 

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from helpers.checks import check_labels, check_length, check_mask
-from helpers.labels import Label
+from helpers.labels import Label, check_labels, check_length, check_mask
 from helpers.masks import as_bytes
 
 SIDES = (

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import integrate, ndimage
 from skimage import measure
 
-from helpers.checks import check_length
+from helpers.labels import check_length
 from helpers.volume._coverage import Coverage, Grid
 
 MAX_GAP_RATIO = 2

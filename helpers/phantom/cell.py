@@ -10,10 +10,8 @@ import cv2
 import numpy as np
 
 from helpers.labels import Label
-from helpers.phantom_noise import check_seed, distance_to_level, generator, smooth_noise
-from helpers.phantom_texture import render
-
-__all__ = ["Phantom", "render"]
+from helpers.phantom.noise import check_seed, distance_to_level, generator, smooth_noise
+from helpers.phantom.texture import render
 
 # The paper's field: 300 slices of 50 nm, 2000 x 2000 pixels of 10 nm. Shapes are set in it.
 FIELD_NM = (15_000.0, 20_000.0, 20_000.0)

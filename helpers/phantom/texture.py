@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from helpers.labels import Label
-from helpers.phantom_noise import check_seed, generator, signed_distance, smooth_noise
+from helpers.phantom.noise import check_seed, generator, signed_distance, smooth_noise
 
 # Grain, measured on the raw slices of another cell of the same acquisition (ROI_6005_4739_81):
 # the correlation with the next pixel is 0.67 along x and 0.70 along y, that of a Gaussian of 7.8

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pandas as pd
-from skimage.morphology import skeletonize
+import skimage
 
 from helpers.labels import Label
 
@@ -136,7 +136,7 @@ def envelope_thickness_px(labels: np.ndarray) -> float:
     if not envelope.any():
         return float("nan")
     distance = cv2.distanceTransform(envelope.astype(np.uint8), cv2.DIST_L2, 5)
-    return float(2 * distance[skeletonize(envelope)].mean())
+    return float(2 * distance[skimage.morphology.skeletonize(envelope)].mean())
 
 
 def _check_shapes(image, other, name: str) -> None:

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers import texture_measures
 from helpers.labels import Label
+from helpers.phantom import realism
 
 EVERYWHERE = np.ones((400, 400), bool)
 
@@ -18,7 +18,7 @@ def gaussian_grain(sigma_x: float, sigma_y: float) -> np.ndarray:
 def test_grey_levels_of_each_class_and_none_of_an_absent_one():
     labels = np.array([[2, 2, 4], [2, 2, 4]], np.uint8)
     image = np.array([[10, 30, 200], [10, 30, 200]], np.uint8)
-    table = texture_measures.grey_levels(image, labels)
+    table = realism.grey_levels(image, labels)
     assert list(table.index) == [label.title for label in Label]
     assert table.loc["nucleus"].tolist() == [20, 10]
     assert table.loc["background"].tolist() == [200, 0]
@@ -28,20 +28,20 @@ def test_grey_levels_of_each_class_and_none_of_an_absent_one():
 def test_correlation_is_that_of_the_gaussian_along_each_axis():
     image = gaussian_grain(sigma_x=0.8, sigma_y=1.2)
     for axis, sigma in ((1, 0.8), (0, 1.2)):
-        correlation = texture_measures.grain_correlation(image, EVERYWHERE, axis=axis)
+        correlation = realism.grain_correlation(image, EVERYWHERE, axis=axis)
         assert correlation.shape == (4,)
         assert correlation[0] == 1
         # What is taken off as structure lowers the correlation.
         assert correlation[1] == pytest.approx(np.exp(-1 / (4 * sigma**2)), abs=0.06)
-        length = texture_measures.correlation_length_px(image, EVERYWHERE, axis=axis)
+        length = realism.correlation_length_px(image, EVERYWHERE, axis=axis)
         assert length == pytest.approx(2 * sigma * np.sqrt(np.log(2)), rel=0.1)
 
 
 def test_white_noise_is_correlated_with_nothing():
     white = np.random.default_rng(0).standard_normal(EVERYWHERE.shape)
-    correlation = texture_measures.grain_correlation(white, EVERYWHERE, axis=0, max_lag_px=6)
+    correlation = realism.grain_correlation(white, EVERYWHERE, axis=0, max_lag_px=6)
     assert np.abs(correlation[1:]).max() < 0.03
-    assert texture_measures.correlation_length_px(white, EVERYWHERE, axis=0) < 0.6
+    assert realism.correlation_length_px(white, EVERYWHERE, axis=0) < 0.6
 
 
 def test_only_what_is_inside_counts():
@@ -51,14 +51,14 @@ def test_only_what_is_inside_counts():
     image = np.where(half, fine, coarse)
     inner = cv2.erode(half.astype(np.uint8), np.ones((21, 21))) > 0
     alone, mixed = (
-        texture_measures.correlation_length_px(picture, inner, axis=1) for picture in (fine, image)
+        realism.correlation_length_px(picture, inner, axis=1) for picture in (fine, image)
     )
     assert mixed == pytest.approx(alone)
 
 
 def test_grain_coarser_than_three_pixels_has_no_length():
     waves = np.tile(10 * np.sin(np.arange(400) / 4), (400, 1))
-    assert np.isnan(texture_measures.correlation_length_px(waves, EVERYWHERE, axis=0))
+    assert np.isnan(realism.correlation_length_px(waves, EVERYWHERE, axis=0))
 
 
 @pytest.mark.parametrize("wide", [6, 10])
@@ -66,11 +66,11 @@ def test_thickness_of_a_ring(wide):
     distance = np.hypot(*(np.indices((300, 300)) - 150))
     labels = np.full((300, 300), Label.CELL, np.uint8)
     labels[(distance > 100) & (distance <= 100 + wide)] = Label.NUCLEAR_ENVELOPE
-    assert texture_measures.envelope_thickness_px(labels) == pytest.approx(wide, abs=1.1)
+    assert realism.envelope_thickness_px(labels) == pytest.approx(wide, abs=1.1)
 
 
 def test_no_envelope_has_no_thickness():
-    assert np.isnan(texture_measures.envelope_thickness_px(np.full((9, 9), 3, np.uint8)))
+    assert np.isnan(realism.envelope_thickness_px(np.full((9, 9), 3, np.uint8)))
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_no_envelope_has_no_thickness():
 )
 def test_what_cannot_be_measured_is_said(inside, axis, message):
     with pytest.raises(ValueError, match=message):
-        texture_measures.grain_correlation(np.zeros((9, 9)), inside, axis=axis)
+        realism.grain_correlation(np.zeros((9, 9)), inside, axis=axis)
