@@ -11,6 +11,7 @@ import numpy as np
 
 try:
     from helpers import networks
+    from helpers.networks.weights import BACKBONES
 except ImportError as error:
     print(error)
     raise SystemExit(0) from None
@@ -23,7 +24,7 @@ def trainer(name, policy):
     """Return a function that trains a new network for one step and returns the seconds."""
     keras.mixed_precision.set_global_policy(policy)
     keras.utils.set_random_seed(0)
-    channels = 3 if name in networks.BACKBONES else 1
+    channels = 3 if name in BACKBONES else 1
     model = networks.NETWORKS[name](input_shape=(*SHAPE, channels), weights=None)
     model.compile(
         keras.optimizers.SGD(1e-3, momentum=0.9),

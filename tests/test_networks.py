@@ -15,14 +15,19 @@ import matplotlib.pyplot as plt  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from helpers.data import DataError  # noqa: E402
-from helpers.networks.assembly import cut_encoder, rebuild  # noqa: E402
-from helpers.networks.graph import flatten  # noqa: E402
-from helpers.networks.layers import FusedBatchNormalization, Unpool  # noqa: E402
-from helpers.networks.layout import layout  # noqa: E402
+from helpers.networks.describe import ParameterCount, flatten  # noqa: E402
+from helpers.networks.layers import (  # noqa: E402
+    FusedBatchNormalization,
+    Unpool,
+    cut_encoder,
+    rebuild,
+)
+from helpers.networks.pictures import layout  # noqa: E402
 from helpers.networks.resnet18 import _keep_resolution, plain_resnet18  # noqa: E402
+from helpers.networks.weights import BACKBONES  # noqa: E402
 
 SHAPE = (360, 480)
-PRETRAINED = tuple(networks.BACKBONES)
+PRETRAINED = tuple(BACKBONES)
 PLAIN: dict[str, keras.Model] = {}
 """Inception-ResNet-v2 as Keras made it, before `built` rebuilt it."""
 SMALL = ("vgg16_segnet", "vgg16_unet", "resnet18_deeplabv3plus", "unet")
@@ -103,7 +108,7 @@ def test_parameters_are_those_of_the_paper():
         classifier = channels * 1000 + 1000
         with_classifier = networks.count_parameters(built(name)).encoder + classifier
         assert round(with_classifier / 1e6, 1) == in_paper[name]
-    assert networks.count_parameters(networks.paper_unet()) == networks.ParameterCount(0, 186_124)
+    assert networks.count_parameters(networks.paper_unet()) == ParameterCount(0, 186_124)
     assert networks.count_parameters(built("vgg16_segnet")).encoder == 14_714_688
 
 

@@ -23,25 +23,18 @@ if keras.config.backend() != "tensorflow":
         "Set the environment variable KERAS_BACKEND to tensorflow and start Python again."
     )
 
-from helpers.networks.assembly import freeze_encoder, initialisation_of
-from helpers.networks.describe import (
-    ParameterCount,
-    ReceptiveField,
-    count_parameters,
-    receptive_field,
-)
-from helpers.networks.draw import draw
-from helpers.networks.inception_resnet_v2 import inception_resnet_v2_deeplabv3plus
-from helpers.networks.plain_unet import paper_unet
+from helpers.networks.describe import count_parameters, flatten, receptive_field
+from helpers.networks.inception import inception_resnet_v2_deeplabv3plus
+from helpers.networks.layers import freeze_encoder
+from helpers.networks.pictures import draw, feature_maps, first_filters, hed_edges, mosaic
 from helpers.networks.resnet18 import resnet18_deeplabv3plus
-from helpers.networks.skip_unet import unet
+from helpers.networks.unet import paper_unet, unet
 from helpers.networks.vgg16 import vgg16_segnet, vgg16_unet
 from helpers.networks.weights import (
-    BACKBONES,
-    fetch_imagenet,
+    KINDS,
     has_hed,
     imagenet_fault,
-    is_imagenet_cached,
+    initialisation_of,
     resolve_weights,
 )
 
@@ -58,19 +51,19 @@ NETWORKS = {
 }
 
 __all__ = [
-    "BACKBONES",
-    "NETWORKS",
-    "ParameterCount",
-    "ReceptiveField",
+    "KINDS",
     "count_parameters",
     "draw",
-    "fetch_imagenet",
+    "feature_maps",
+    "first_filters",
+    "flatten",
     "freeze_encoder",
     "has_hed",
+    "hed_edges",
     "imagenet_fault",
     "inception_resnet_v2_deeplabv3plus",
     "initialisation_of",
-    "is_imagenet_cached",
+    "mosaic",
     "paper_unet",
     "receptive_field",
     "resnet18_deeplabv3plus",

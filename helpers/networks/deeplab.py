@@ -7,8 +7,7 @@ import os
 
 import keras
 
-from helpers.networks.assembly import finish
-from helpers.networks.layers import conv_block
+from helpers.networks.layers import conv_block, finish
 
 STRIDE = 16
 """Pixels of the input that one position of the backbone's last map stands for."""
@@ -37,7 +36,7 @@ def deeplab(
         Gives a map at a quarter of the size, and one at a sixteenth.
     classes : int
     weights, initialisation
-        See `helpers.networks.assembly.finish`.
+        See `helpers.networks.layers.finish`.
 
     Returns
     -------

@@ -4,9 +4,9 @@ import os
 
 import keras
 
-from helpers.networks.assembly import begin, check_classes, cut_encoder, rebuild
 from helpers.networks.deeplab import STRIDE, deeplab
-from helpers.networks.loading import load_backbone
+from helpers.networks.layers import begin, check_classes, cut_encoder, rebuild
+from helpers.networks.weights import load_backbone
 
 
 def resnet18_deeplabv3plus(

@@ -4,9 +4,17 @@ import os
 
 import keras
 
-from helpers.networks.assembly import begin, check_classes, cut_encoder, finish, rebuild
-from helpers.networks.layers import FusedBatchNormalization, Unpool, conv_block
-from helpers.networks.loading import load_backbone
+from helpers.networks.layers import (
+    FusedBatchNormalization,
+    Unpool,
+    begin,
+    check_classes,
+    conv_block,
+    cut_encoder,
+    finish,
+    rebuild,
+)
+from helpers.networks.weights import load_backbone
 
 _BLOCK_ENDS = tuple(f"block{i}_conv{2 if i < 3 else 3}" for i in range(1, 6))
 # Filters of the decoder's convolutions, in the mirrored order of the encoder's; the last
