@@ -249,12 +249,25 @@ def test_real_slices_of_the_papers_cell(real):
 
 
 def test_a_second_cell(real):
+    """No truth is there, so what must hold is what holds of the ground truth of the paper's cell.
+
+    Computed from slices 24 to 262 with a nucleus over 10 um2: between two slices its radius (of a
+    disk of the same area) changes by at most 2.7 um a um, and the smaller of two nuclei, up to
+    1.6 um apart, lies within the larger to at least 90 %.
+    """
     cell = stack.second_cell(settings=real)
     result = segmented(cell, workers=2)
     nuclei = {number: result[number] == Label.NUCLEUS for number in cell.slice_numbers}
-    for number, nucleus in nuclei.items():
-        assert 0.05 < nucleus.mean() < 0.25, f"slice {number}"
+    areas_um2 = {
+        n: nucleus.sum() * (cell.pixel_size_nm / 1e3) ** 2 for n, nucleus in nuclei.items()
+    }
+    for number, area_um2 in areas_um2.items():
+        assert 10 < area_um2 < 100, f"slice {number}"
     for below, above in zip(cell.slice_numbers[:-1], cell.slice_numbers[1:], strict=True):
+        gap_um = (above - below) * cell.voxel_nm[0] / 1e3
+        radii_um = [np.sqrt(areas_um2[each] / np.pi) for each in (below, above)]
+        # 0.1 um for the method's own errors.
+        assert abs(np.diff(radii_um)) < 2.7 * gap_um + 0.1, f"slices {below} and {above}"
         overlap = np.count_nonzero(nuclei[below] & nuclei[above])
         smaller = min(np.count_nonzero(nuclei[each]) for each in (below, above))
-        assert overlap > 0.5 * smaller, f"slices {below} and {above}"
+        assert overlap > 0.85 * smaller, f"slices {below} and {above}"

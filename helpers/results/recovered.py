@@ -18,7 +18,9 @@ PANELS = {
 
 
 def evaluate_recovered(stack: Stack, *, settings: Settings | None = None) -> pd.DataFrame:
-    """Score the authors' own segmentations on the same slices as ours.
+    """Score the authors' own later segmentations on the same slices as ours.
+
+    They are not those behind the paper's curve, see `helpers.sample.authors_result`.
 
     Parameters
     ----------
