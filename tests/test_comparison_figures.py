@@ -11,10 +11,11 @@ from skimage.color import rgb2lab
 from helpers import comparison, results
 from helpers.comparison import series as series_module
 from helpers.comparison.figures import _on_front
+from helpers.results import statistics, tables
 
 
 def rows(method, slices, values, *, origin="computed", run="r", trained=(), metric="jaccard"):
-    return results.as_table(
+    return tables.as_table(
         {
             "method": method,
             "run": run,
@@ -228,7 +229,7 @@ def test_intervals_are_those_of_the_statistics(table):
     figure = comparison.intervals(table[table["method"] == "slow"], window=None, samples=500)
     axis = figure.axes[0]
     wide = results.by_slice(table[table["method"] == "slow"], window=None)
-    expected = comparison.mean_intervals(wide, samples=500)
+    expected = statistics.mean_intervals(wide, samples=500)
     drawn = [bar.lines[0].get_xdata()[0] for bar in axis.containers]
     np.testing.assert_allclose(drawn, expected["mean"])
     ends = [bar.lines[2][0].get_segments()[0][:, 0] for bar in axis.containers]
@@ -264,7 +265,7 @@ def test_the_league_says_what_it_averages(table):
         "central": {"window": (20, 30)},
         "test": {"window": None, "test_only": True},
     }
-    league = comparison.league_table(table, views)
+    league = results.league_table(table, views)
     assert [key[:2] for key in league.index] == [
         ("fast <b>", "computed"),
         ("slow", "published"),
@@ -278,8 +279,8 @@ def test_the_league_says_what_it_averages(table):
     assert first[(central, "no nucleus")] == "none in it"
     assert first[(test, "mean")] == 0.75
     assert first[(test, "slices")] == 2
-    page = comparison.style_league(league, "Source: toy.").to_html()
-    assert page == comparison.style_league(league, "Source: toy.").to_html()
+    page = results.style_league(league, "Source: toy.").to_html()
+    assert page == results.style_league(league, "Source: toy.").to_html()
     assert "0.750" in page
     # The best over eleven slices; that of one slice (0.910) does not compete.
     best = league[(central, "mean")].max()
@@ -290,11 +291,11 @@ def test_the_league_says_what_it_averages(table):
 
 def test_the_league_refuses(table):
     with pytest.raises(ValueError, match="there are no views"):
-        comparison.league_table(table, {})
+        results.league_table(table, {})
     with pytest.raises(ValueError, match="view 'a' has no window"):
-        comparison.league_table(table, {"a": {}})
+        results.league_table(table, {"a": {}})
     with pytest.raises(ValueError, match="needs a caption"):
-        comparison.style_league(comparison.league_table(table, {"a": {"window": None}}), "")
+        results.style_league(results.league_table(table, {"a": {"window": None}}), "")
 
 
 def test_in_place_of_a_figure_stands_the_reason():

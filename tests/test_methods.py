@@ -10,6 +10,7 @@ from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
 from helpers.methods import all_of_them, one
 from helpers.phantom import Phantom
+from helpers.results.published import CURVES
 from helpers.stack import phantom_stack
 
 TRADITIONAL = tuple(each for each in methods.METHODS if each.family is None)
@@ -111,7 +112,7 @@ def test_a_profile_changes_how_many_slices(cell):
 
 def test_every_method_of_the_paper_has_its_curve():
     names = {each.method for each in methods.METHODS}
-    assert names == {c.method for c in results.CURVES if not c.method.startswith("later")}
+    assert names == {c.method for c in CURVES if not c.method.startswith("later")}
 
 
 def test_a_network_is_trained_scored_and_not_trained_again(cell, settings, monkeypatch):

@@ -14,10 +14,10 @@ from PIL import Image
 from helpers import label_maps, own_data, results
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
-from helpers.results import evaluation
-from helpers.results.folder import RunFolder
-from helpers.results.record import peak_memory_mb
-from helpers.results.table import read_csv, write_csv
+from helpers.machine import peak_memory_mb
+from helpers.results import evaluation, tables
+from helpers.results.runs import Record, RunFolder, read_run, results_dir
+from helpers.results.tables import read_csv, write_csv
 
 WANTED = (1, 2, 3)
 
@@ -51,14 +51,14 @@ class Segmenter:
 
 def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
     table = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings, seed=3)
-    assert list(table.columns) == list(results.COLUMNS)
+    assert list(table.columns) == list(tables.COLUMNS)
     nucleus = table[(table["metric"] == "jaccard") & (table["class"] == "nucleus")]
     assert nucleus["value"].tolist()[:2] == [pytest.approx(22 / 26)] * 2
     assert np.isnan(nucleus["value"].iloc[2])
     assert nucleus["present"].tolist() == [True, True, False]
     assert not table["training"].any()
     assert (table["metric"] == "seconds").sum() == 3
-    folder = results.results_dir(settings) / "own" / "smoke" / "shift" / "default"
+    folder = results_dir(settings) / "own" / "smoke" / "shift" / "default"
     assert (folder / "labels" / "slice_0002.tif").exists()
     record = json.loads((folder / "record.json").read_text())
     assert record["stack"] == "toy"
@@ -67,7 +67,7 @@ def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
     assert record["seconds_per_slice"] > 0
     assert record["peak_memory_mb"] == pytest.approx(peak_memory_mb(), rel=0.2)
     assert {"python", "helpers", "numpy"} <= set(record["versions"])
-    pd.testing.assert_frame_equal(results.read_run(folder)[1], table)
+    pd.testing.assert_frame_equal(read_run(folder)[1], table)
 
 
 def test_what_is_computed_is_not_computed_again(stack, truth, settings):
@@ -93,7 +93,7 @@ def test_a_failed_run_names_the_slice_and_goes_on_there(stack, truth, settings):
 
 def test_lost_scores_and_damaged_maps_are_made_again(stack, truth, settings):
     before = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
-    folder = results.results_dir(settings) / "own/smoke/shift/default"
+    folder = results_dir(settings) / "own/smoke/shift/default"
     (folder / "table.csv").write_text("nonsense")
     (folder / "labels/slice_0003.tif").write_bytes(b"II*")
     again = Segmenter(truth)
@@ -318,7 +318,7 @@ def test_names_must_be_fit_for_a_folder(stack, settings, name):
 def test_damaged_and_foreign_folders_are_named_and_skipped(stack, truth, settings):
     for method in ("good", "no record", "bad record", "bad table", "short table"):
         results.evaluate(Segmenter(truth), stack, method=method, settings=settings)
-    top = results.results_dir(settings) / "own/smoke"
+    top = results_dir(settings) / "own/smoke"
     (top / "no record/default/record.json").unlink()
     (top / "bad record/default/record.json").write_text('{"method": 1}')
     (top / "bad table/default/table.csv").write_text("a,b\n1,2\n")
@@ -364,7 +364,7 @@ def test_an_interrupt_keeps_what_is_done(stack, truth, settings, monkeypatch):
 
 
 def test_tables_survive_a_file(tmp_path):
-    table = results.as_table(
+    table = tables.as_table(
         [
             {
                 "method": "NA",
@@ -383,21 +383,21 @@ def test_tables_survive_a_file(tmp_path):
     (tmp_path / "t.csv").write_bytes(write_csv(table))
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv"), table)
     with pytest.raises(ValueError, match="no column value, present, training"):
-        results.as_table([dict.fromkeys(results.COLUMNS[:6], "1")])
+        tables.as_table([dict.fromkeys(tables.COLUMNS[:6], "1")])
 
 
 def test_a_record_with_other_entries_is_refused(stack, truth, settings):
     results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
-    folder = results.results_dir(settings) / "own/smoke/shift/default"
-    record = results.read_run(folder)[0]
-    assert results.Record.from_json(json.loads((folder / "record.json").read_text())) == record
+    folder = results_dir(settings) / "own/smoke/shift/default"
+    record = read_run(folder)[0]
+    assert Record.from_json(json.loads((folder / "record.json").read_text())) == record
     with pytest.raises(ValueError, match="entries it should: colour"):
-        results.Record.from_json({**record.__dict__, "colour": 1})
+        Record.from_json({**record.__dict__, "colour": 1})
     assert RunFolder(record, settings=settings).load() is not None
 
 
 def _rows(method, values, present, metric="jaccard", origin="computed"):
-    return results.as_table(
+    return tables.as_table(
         {
             "method": method,
             "run": "r",
@@ -423,11 +423,11 @@ def test_summary_says_what_it_averages():
     assert out["missing"].tolist() == [0, 1]
     assert out["window"].tolist() == ["all: 2-4", "all: 2-2"]
     assert out["no nucleus"].tolist() == ["1 left out"] * 2
-    zero = results.summary(table, window=(1, 2), without=results.PAPER_RULE)
+    zero = results.summary(table, window=(1, 2), without=tables.PAPER_RULE)
     assert zero["mean"].tolist() == [0.25, 0.2]
     assert zero["no nucleus"].tolist() == ["1 count 0"] * 2
     assert zero["window"].tolist() == ["1-2"] * 2
-    given = results.summary(table, window=(1, 2), without=results.AS_GIVEN)
+    given = results.summary(table, window=(1, 2), without=tables.AS_GIVEN)
     assert given["mean"].tolist() == [0.5, 0.2]
     assert given["undefined"].tolist() == [1, 0]
     inside = results.summary(table, window=(2, 4), slices=(n for n in (2, 4)))

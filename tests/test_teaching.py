@@ -11,6 +11,7 @@ import pytest
 from helpers import results, stack
 from helpers import settings as settings_module
 from helpers.labels import Label
+from helpers.results.runs import results_dir
 
 PAGE = (Path(__file__).resolve().parent.parent / "book" / "teaching.md").read_text(encoding="utf-8")
 
@@ -54,8 +55,8 @@ def test_the_league_of_a_class_from_the_teams_folders(settings, tmp_path, monkey
         own = replace(settings, data_dir=tmp_path / name)
         arguments = {"method": name, "run": "first try", "slices": slices, "code": name}
         results.evaluate(method, cell, settings=own, **arguments)
-        handed_in = results.results_dir(own) / "phantom" / "smoke" / name
-        copytree(handed_in, results.results_dir(settings) / "phantom" / "smoke" / name)
+        handed_in = results_dir(own) / "phantom" / "smoke" / name
+        copytree(handed_in, results_dir(settings) / "phantom" / "smoke" / name)
 
     monkeypatch.setattr(settings_module, "current", lambda: settings)
     code = next(

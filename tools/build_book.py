@@ -164,7 +164,7 @@ def run_record(root: Path, state: dict[str, str], environment: dict[str, str]) -
     environment : mapping of str to str
         With ``HELA_REPOSITORY_URL`` the commit is a link.
     """
-    from helpers.results.record import versions
+    from helpers.machine import versions
 
     found = versions()
     titles = {"python": "Python", "numpy": "NumPy", "scikit-image": "scikit-image"}

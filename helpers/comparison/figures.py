@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.comparison.series import axis_title, method_colours
-from helpers.comparison.statistics import mean_intervals, short_names
 from helpers.labels import Label, check_choice
 from helpers.plots import STYLE
-from helpers.results import LEAVE_OUT, by_slice, summary
+from helpers.results.statistics import mean_intervals, short_names
+from helpers.results.tables import LEAVE_OUT, by_slice, summary
 
 COSTS = {
     "seconds_per_slice": "Seconds a slice",
@@ -42,7 +42,7 @@ def intervals(
         Width of the figure in inches.
     **bootstrap
         ``level``, ``block``, ``samples`` and ``seed`` of
-        `helpers.comparison.mean_intervals`.
+        `helpers.results.statistics.mean_intervals`.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def intervals(
     Raises
     ------
     ValueError
-        As `helpers.results.by_slice` and `helpers.comparison.mean_intervals`.
+        As `helpers.results.by_slice` and `helpers.results.statistics.mean_intervals`.
     """
     wide = by_slice(table, window=window, metric=metric, label=label, without=without)
     found = mean_intervals(short_names(wide), **bootstrap)

@@ -12,7 +12,7 @@ from helpers.comparison._hover_page import SCRIPT, STYLE
 from helpers.comparison.series import Series, axis_title, series_of
 from helpers.labels import Label
 from helpers.page_html import PageHtml
-from helpers.results import AS_GIVEN
+from helpers.results.tables import AS_GIVEN
 
 REACH_SLICES = 5
 """How far away a method's nearest slice may be to be shown at the cursor."""

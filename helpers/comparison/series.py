@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from helpers.comparison.statistics import short_names
 from helpers.labels import Label
-from helpers.results import AS_GIVEN, by_slice
+from helpers.results.statistics import short_names
+from helpers.results.tables import AS_GIVEN, by_slice
 
 COLOURS = (
     ("#1a1a1a", "#f2f2f2"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers.inference.tiles import label_tiled
 from helpers.labels import Label
-from helpers.results.record import peak_memory_mb as process_peak_memory_mb
+from helpers.machine import peak_memory_mb as process_peak_memory_mb
 from helpers.stack_type import Stack
 from helpers.training.device import device_name, need_tensorflow
 from helpers.training.pipeline import as_input

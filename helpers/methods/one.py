@@ -12,8 +12,8 @@ from helpers import settings as settings_module
 from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
 from helpers.methods.catalogue import IMAGE_SHAPE, TILE_PX, Method, slices_of
-from helpers.results import evaluate, fingerprint, read_run, results_dir
-from helpers.results.evaluation import scoring_code
+from helpers.results.evaluation import evaluate, scoring_code
+from helpers.results.runs import fingerprint, read_run, results_dir
 from helpers.settings import Settings
 from helpers.stack_type import Stack
 from helpers.training import Recipe

@@ -1,7 +1,9 @@
 """Run a method on a stack, slice by slice, and score it."""
 
+import inspect
+import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +12,17 @@ import pandas as pd
 from tqdm import tqdm
 
 import helpers.metrics
+from helpers import machine
 from helpers import settings as settings_module
+from helpers.label_maps import LabelMaps
 from helpers.labels import Label, check_choice
-from helpers.results import record as record_module
-from helpers.results.folder import RunFolder
-from helpers.results.foreign import LabelFolder
-from helpers.results.record import Record
-from helpers.results.segmenters import Segmenter, check_all_there, code_of, segment
-from helpers.results.table import ORIGINS, as_table, score_rows
+from helpers.results.foreign import LabelFolder, translate
+from helpers.results.runs import Record, RunFolder, fingerprint
+from helpers.results.tables import ORIGINS, as_table, score_rows
 from helpers.settings import Settings
 from helpers.stack_type import Stack
 
+Segmenter = Callable[..., np.ndarray] | LabelMaps | LabelFolder | Path | str
 TRUTHS = ("one nucleus", "several nuclei")
 SAVE_EVERY_S = 5.0
 
@@ -67,7 +69,7 @@ def evaluate(
     method, run : str
         Names for tables and figures; together they name a folder.
     origin : str
-        One of `helpers.results.ORIGINS`.
+        One of `helpers.results.tables.ORIGINS`.
     slices : iterable of int, optional
         Slice numbers; by default all of the stack.
     ids : mapping of number to Label, optional
@@ -82,7 +84,7 @@ def evaluate(
     training_slices : iterable of int or None
         Slices that the method was trained on; None where that is not known.
     seed, weights, parameters
-        What else the result depends on; see `helpers.results.Record`.
+        What else the result depends on; see `helpers.results.runs.Record`.
     code : str, optional
         What changes when the method does; by default `helpers.results.fingerprint` of the
         function alone. If it calls other code of yours: ``code=fingerprint(function, module)``.
@@ -102,9 +104,9 @@ def evaluate(
     Returns
     -------
     DataFrame
-        Columns of `helpers.results.COLUMNS`; the scores of `helpers.metrics.score_slice`, and the
-        metric ``seconds``, where `segmenter` was timed. Of the slices asked for; the run on disk
-        keeps those of earlier calls too.
+        Columns of `helpers.results.tables.COLUMNS`; the scores of `helpers.metrics.score_slice`,
+        and the metric ``seconds``, where `segmenter` was timed. Of the slices asked for; the run
+        on disk keeps those of earlier calls too.
 
     Raises
     ------
@@ -145,8 +147,8 @@ def evaluate(
         },
         code=code_of(segmenter) if code is None else code,
         scoring=scoring_code(classes, truth),
-        device=device or record_module.device(),
-        versions=record_module.versions(),
+        device=device or machine.processor(),
+        versions=machine.versions(),
         seconds_per_slice=seconds_per_slice,
         training_minutes=training_minutes,
         peak_memory_mb=peak_memory_mb,
@@ -222,7 +224,7 @@ def scoring_code(classes: tuple[Label, ...] | None = None, truth: str = TRUTHS[0
     -------
     str
     """
-    return record_module.fingerprint(helpers.metrics, f"{classes} {truth}")
+    return fingerprint(helpers.metrics, f"{classes} {truth}")
 
 
 def _seconds_by_slice(table: pd.DataFrame | None) -> dict[int, float]:
@@ -249,7 +251,7 @@ def _with_costs_of(old: Record, record: Record) -> Record:
 
 
 def _with_peak_memory(record: Record) -> Record:
-    peak = max(record_module.peak_memory_mb() or 0.0, record.peak_memory_mb or 0.0)
+    peak = max(machine.peak_memory_mb() or 0.0, record.peak_memory_mb or 0.0)
     return replace(record, peak_memory_mb=peak or None)
 
 
@@ -265,3 +267,107 @@ def _score(labels, stack: Stack, number: int, truth: str, classes) -> pd.DataFra
 
 def _trained(training_slices: tuple[int, ...] | None, number: int):
     return pd.NA if training_slices is None else number in training_slices
+
+
+def code_of(segmenter: Segmenter) -> str:
+    """Return what tells one segmenter from another of the same name."""
+    if callable(segmenter):
+        return fingerprint(segmenter)
+    if isinstance(segmenter, LabelMaps):
+        return fingerprint(json.dumps(segmenter.identity, sort_keys=True))
+    # Files from elsewhere may change: they are compared with those of the run, slice by slice.
+    return "label maps from elsewhere"
+
+
+def check_all_there(maps: LabelMaps | LabelFolder, wanted: tuple[int, ...]) -> None:
+    """Say which slices label maps lack, if they do.
+
+    Parameters
+    ----------
+    maps : LabelMaps or LabelFolder
+    wanted : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If one of them is not there.
+    """
+    lacks = [number for number in wanted if number not in maps.numbers]
+    if lacks:
+        raise ValueError(
+            f"{maps.folder} lacks the slices {', '.join(map(str, lacks))}; add them, or give "
+            f"slices=, of those it has: {', '.join(map(str, maps.numbers))}."
+        )
+
+
+def segment(
+    segmenter: Segmenter, stack: Stack, number: int, ids: Mapping[int, int] | None
+) -> tuple[np.ndarray, float | None]:
+    """Get the label map of a slice and check it.
+
+    Parameters
+    ----------
+    segmenter : callable, LabelMaps or LabelFolder
+    stack : Stack
+    number : int
+        Slice number.
+    ids : mapping of number to Label, or None
+
+    Returns
+    -------
+    labels : (y, x) array of uint8
+    seconds : float or None
+        How long a function took; None for label maps that exist.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a label map of that slice.
+    RuntimeError
+        If a function fails.
+    """
+    seconds = None
+    if callable(segmenter):
+        image = stack.image(number)
+        arguments = (image, number) if _takes_number(segmenter) else (image,)
+        start = time.perf_counter()
+        try:
+            labels = segmenter(*arguments)
+        except Exception as error:
+            raise RuntimeError(
+                f"the segmenter failed on slice {number}: {type(error).__name__}: {error}"
+            ) from error
+        seconds = time.perf_counter() - start
+    else:
+        labels = segmenter.read(number)
+    labels = np.asarray(labels)
+    if labels.shape != stack.shape:
+        raise ValueError(
+            f"labels of slice {number} have shape {labels.shape}; the slice has {stack.shape}. "
+            "Bring them to its size with nearest-neighbour interpolation."
+        )
+    if ids is not None:
+        labels = translate(labels, ids, number)
+    elif labels.dtype != np.uint8:
+        raise TypeError(
+            f"labels of slice {number} have dtype {labels.dtype}; allowed is uint8. For other "
+            "numbers or a mask give ids=, such as {True: Label.NUCLEUS, False: Label.CELL}."
+        )
+    elif labels.max() > max(Label):
+        raise ValueError(
+            f"labels of slice {number} have numbers up to {labels.max()}; allowed are "
+            f"{min(Label):d} to {max(Label):d}, and 0 for no label. For other numbers give ids=, "
+            "such as {255: Label.NUCLEUS, 0: Label.CELL}."
+        )
+    return labels, seconds
+
+
+def _takes_number(function: Callable) -> bool:
+    """Tell whether a function must be given a second argument."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # Some compiled functions do not say.
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
+    return len(needed) >= 2

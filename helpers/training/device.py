@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from helpers.labels import check_choice
-from helpers.results.record import device as processor
+from helpers.machine import processor
 from helpers.training.recipe import PRECISIONS
 
 CPU_INFO = Path("/proc/cpuinfo")

@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import settings as settings_module
 from helpers.atomic import write_whole
 from helpers.labels import Label
-from helpers.results.record import versions
+from helpers.machine import versions
 from helpers.stack_type import Stack
 from helpers.training import files
 from helpers.training.device import choose_precision, device_name, need_tensorflow, precision_of

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from helpers import comparison
+from helpers.results import statistics
 
 
 def autoregressive(phi, slices, series, seed=1):
@@ -17,7 +17,7 @@ def autoregressive(phi, slices, series, seed=1):
 @pytest.mark.parametrize(("phi", "slices"), [(0.0, 100), (0.6, 150), (0.8, 239)])
 def test_intervals_have_the_true_mean_in_them(phi, slices):
     series = autoregressive(phi, slices, 300)
-    found = np.array([comparison.interval(x, samples=600) for x in series])
+    found = np.array([statistics.interval(x, samples=600) for x in series])
     inside = ((found[:, 0] < 0) & (found[:, 1] > 0)).mean()
     assert 0.87 <= inside <= 0.98
     naive = 1.96 * series.std(axis=1) / np.sqrt(slices)
@@ -28,7 +28,7 @@ def test_intervals_have_the_true_mean_in_them(phi, slices):
 
 def test_blocks_grow_with_the_likeness_of_neighbours():
     lengths = [
-        np.median([comparison.block_length(x) for x in autoregressive(phi, 239, 40)])
+        np.median([statistics.block_length(x) for x in autoregressive(phi, 239, 40)])
         for phi in (0, 0.5, 0.8, 0.9)
     ]
     assert lengths[0] <= 3
@@ -40,14 +40,14 @@ def test_blocks_grow_with_the_likeness_of_neighbours():
 
 
 def test_block_length_of_short_and_constant_series():
-    assert comparison.block_length(np.ones(20)) == 1
-    assert comparison.block_length(np.array([0.1, 0.2])) == 1
-    assert comparison.block_length(np.arange(9.0)) <= 3
+    assert statistics.block_length(np.ones(20)) == 1
+    assert statistics.block_length(np.array([0.1, 0.2])) == 1
+    assert statistics.block_length(np.arange(9.0)) <= 3
 
 
 def test_blocks_of_one_are_the_ordinary_bootstrap():
     values = np.random.default_rng(0).normal(size=50)
-    means = comparison.bootstrap_means(values, block=1, samples=20_000)[0]
+    means = statistics.bootstrap_means(values, block=1, samples=20_000)[0]
     assert means.mean() == pytest.approx(values.mean(), abs=0.005)
     assert means.std() == pytest.approx(values.std() / np.sqrt(50), rel=0.03)
 
@@ -55,7 +55,7 @@ def test_blocks_of_one_are_the_ordinary_bootstrap():
 @pytest.mark.parametrize("block", [1, 4, 7, 10])
 def test_drawn_means_are_means_of_drawn_blocks(block):
     values = np.random.default_rng(3).normal(size=(2, 10)) + 5
-    found = comparison.bootstrap_means(values, block=block, samples=50, seed=4)
+    found = statistics.bootstrap_means(values, block=block, samples=50, seed=4)
     blocks = -(-10 // block)
     starts = np.random.default_rng(4).integers(0, 10, size=(50, blocks))
     for at, begin in enumerate(starts):
@@ -73,16 +73,16 @@ def test_drawn_means_are_means_of_drawn_blocks(block):
 )
 def test_bootstrap_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        comparison.bootstrap_means(np.arange(5.0), **arguments)
+        statistics.bootstrap_means(np.arange(5.0), **arguments)
 
 
 def test_values_must_be_finite_and_some():
     with pytest.raises(ValueError, match="values are not all finite"):
-        comparison.interval([0.5, np.nan, 0.3])
+        statistics.interval([0.5, np.nan, 0.3])
     with pytest.raises(ValueError, match=r"values have shape \(1, 1\)"):
-        comparison.interval([0.5])
+        statistics.interval([0.5])
     with pytest.raises(ValueError, match=r"level is 95; .* 0\.95"):
-        comparison.interval([0.5, 0.4], level=95)
+        statistics.interval([0.5, 0.4], level=95)
 
 
 @pytest.fixture
@@ -95,17 +95,17 @@ def wide():
 
 
 def test_mean_intervals(wide):
-    out = comparison.mean_intervals(wide)
+    out = statistics.mean_intervals(wide)
     assert out["mean"].to_dict() == pytest.approx(wide.mean().to_dict())
     assert (out["low"] < out["mean"]).all()
     assert (out["mean"] < out["high"]).all()
     assert (out["slices"] == 151).all()
     wide.loc[80:89, "good"] = np.nan
-    assert (comparison.mean_intervals(wide, block=5)["slices"] == 141).all()
+    assert (statistics.mean_intervals(wide, block=5)["slices"] == 141).all()
 
 
 def test_paired_differences_note_what_says_nothing(wide):
-    out = comparison.paired_differences(wide, truth_agreement=0.985)
+    out = statistics.paired_differences(wide, truth_agreement=0.985)
     assert list(out.index) == [("best", "good"), ("best", "close"), ("good", "close")]
     clear, close = out.loc[("best", "good")], out.loc[("good", "close")]
     assert clear["difference"] == pytest.approx((wide["best"] - wide["good"]).mean())
@@ -113,49 +113,49 @@ def test_paired_differences_note_what_says_nothing(wide):
     assert clear["note"] == ""
     assert "below what two ground truths differ by (0.015)" in close["note"]
     assert "contains 0" in close["note"]
-    assert "contains 0" not in comparison.paired_differences(wide)["note"].iloc[0]
+    assert "contains 0" not in statistics.paired_differences(wide)["note"].iloc[0]
 
 
 def test_pairing_removes_what_methods_share():
     shared = autoregressive(0.9, 200, 1)[0] * 0.05
     own = np.random.default_rng(2).normal(size=(2, 200)) * 0.003
     wide = pd.DataFrame({"a": 0.9 + shared + own[0], "b": 0.895 + shared + own[1]})
-    means, pair = comparison.mean_intervals(wide), comparison.paired_differences(wide).iloc[0]
+    means, pair = statistics.mean_intervals(wide), statistics.paired_differences(wide).iloc[0]
     assert means.loc["b", "high"] > means.loc["a", "low"]
     assert pair["low"] > 0
 
 
 def test_rank_probabilities(wide):
-    out = comparison.rank_probabilities(wide)
+    out = statistics.rank_probabilities(wide)
     np.testing.assert_allclose(out.sum(axis=0), 1)
     np.testing.assert_allclose(out.sum(axis=1), 1)
     assert out.loc["best", 1] > 0.99
     assert 0.02 < out.loc["good", 3] < 0.98
-    turned = comparison.rank_probabilities(wide, higher_is_better=False)
+    turned = statistics.rank_probabilities(wide, higher_is_better=False)
     assert turned.loc["best", 3] > 0.99
 
 
 def test_methods_that_tie_share_their_ranks(wide):
     wide["twin"] = wide["best"]
-    out = comparison.rank_probabilities(wide)
+    out = statistics.rank_probabilities(wide)
     assert out.loc["best", 1] == out.loc["twin", 2] == pytest.approx(0.5, abs=0.01)
 
 
 def test_too_little_to_compare(wide):
     with pytest.raises(ValueError, match="one method; give at least two"):
-        comparison.paired_differences(wide[["best"]])
+        statistics.paired_differences(wide[["best"]])
     wide.loc[:149, "good"] = np.nan
     wide.loc[150:, "best"] = np.nan
     with pytest.raises(ValueError, match="best, good, close have 0 slices in common"):
-        comparison.mean_intervals(wide)
+        statistics.mean_intervals(wide)
     with pytest.raises(ValueError, match=r"truth_agreement is 1\.2"):
-        comparison.paired_differences(wide, truth_agreement=1.2)
+        statistics.paired_differences(wide, truth_agreement=1.2)
 
 
 def test_short_names():
     keys = [("a", "published", "p"), ("b", "published", "p"), ("b", "computed", "1")]
     wide = pd.DataFrame([[1, 2, 3]], columns=pd.MultiIndex.from_tuples(keys))
     names = ["a", "b (published)", "b (computed)"]
-    assert list(comparison.short_names(wide).columns) == names
+    assert list(statistics.short_names(wide).columns) == names
     wide[("b", "computed", "2")] = 4
-    assert list(comparison.short_names(wide).columns)[2:] == ["b (computed, 1)", "b (computed, 2)"]
+    assert list(statistics.short_names(wide).columns)[2:] == ["b (computed, 1)", "b (computed, 2)"]

@@ -1,20 +1,174 @@
-"""Runs on disk: a folder with label maps, a table and a record, for each method and run."""
+"""Runs on disk: for each method and run a folder with label maps, a table and a record."""
 
+import hashlib
+import inspect
 import json
 import warnings
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 
 from helpers import settings as settings_module
 from helpers.atomic import write_whole
 from helpers.label_maps import LabelMaps
-from helpers.results.record import Record
-from helpers.results.table import COLUMNS, as_table, check_name, read_csv, write_csv
+from helpers.results.tables import COLUMNS, as_table, check_name, read_csv, write_csv
 from helpers.settings import Settings
 
 RECORD, TABLE, LABELS = "record.json", "table.csv", "labels"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run was.
+
+    Attributes
+    ----------
+    method, run, origin : str
+    source, stack, profile : str
+        Where the slices come from, what they show, and how much was computed.
+    shape : (int, int)
+        Size of a slice, (y, x), in pixels.
+    pixel_size_nm : float
+    split : str
+        How slices were divided into training and test, in words.
+    training_slices : tuple of int or None
+        None where that is not known.
+    seed : int or None
+    weights : str or None
+        Where the first weights came from.
+    parameters : dict
+        Whatever else the result depends on; what JSON can hold.
+    code : str
+        Fingerprint of the code that made the label maps.
+    scoring : str
+        Fingerprint of what made scores of them.
+    device : str
+    versions : dict of str to str
+    seconds_per_slice, training_minutes, peak_memory_mb : float or None
+        None where it was not measured. Memory is that of the whole process.
+    slices : tuple of int
+        What has been scored.
+    complete : bool
+        Whether that is all that was asked for.
+    """
+
+    method: str
+    run: str
+    origin: str
+    source: str
+    stack: str
+    profile: str
+    shape: tuple[int, int]
+    pixel_size_nm: float
+    split: str = "none"
+    training_slices: tuple[int, ...] | None = ()
+    seed: int | None = None
+    weights: str | None = None
+    parameters: dict = field(default_factory=dict)
+    code: str = ""
+    scoring: str = ""
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds_per_slice: float | None = None
+    training_minutes: float | None = None
+    peak_memory_mb: float | None = None
+    slices: tuple[int, ...] = ()
+    complete: bool = False
+
+    def identity(self) -> dict:
+        """Return the entries that label maps depend on, and that must not change in a run."""
+        measured = (
+            "scoring",
+            "device",
+            "versions",
+            "seconds_per_slice",
+            "training_minutes",
+            "peak_memory_mb",
+            "slices",
+            "complete",
+        )
+        return {key: value for key, value in asdict(self).items() if key not in measured}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Record":
+        """Make a record from what its file has.
+
+        Parameters
+        ----------
+        content : dict
+
+        Returns
+        -------
+        Record
+
+        Raises
+        ------
+        ValueError
+            If an entry is missing or unknown.
+        """
+        if not isinstance(content, dict):
+            raise ValueError(f"the record is a {type(content).__name__}, not a mapping of entries.")
+        wanted = {each.name for each in fields(cls)}
+        if set(content) != wanted:
+            differ = ", ".join(sorted(set(content) ^ wanted))
+            raise ValueError(f"the record does not have the entries it should: {differ}.")
+        for key in ("shape", "slices", "training_slices"):
+            if content[key] is not None:
+                content[key] = tuple(content[key])
+        return cls(**content)
+
+
+def fingerprint(*parts: Callable | ModuleType | str) -> str:
+    """Return a short hash of source code, which changes when the code does.
+
+    Parameters
+    ----------
+    *parts : function, class, module, package or str
+        A package counts with all of its modules. Code that is called from elsewhere does not
+        count: name it too.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        If the source of a part cannot be had.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        for text in _sources(part):
+            digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _sources(part) -> list[str]:
+    if isinstance(part, str):
+        return [part]
+    if isinstance(part, ModuleType) and hasattr(part, "__path__"):
+        files = (file for folder in part.__path__ for file in Path(folder).rglob("*.py"))
+        return [file.read_text(encoding="utf-8") for file in sorted(files)]
+    while hasattr(part, "func"):  # functools.partial
+        part = part.func
+    if not isinstance(part, ModuleType) and not hasattr(part, "__code__"):
+        part = part if inspect.isclass(part) else type(part)
+    try:
+        return [inspect.getsource(part)]
+    except (OSError, TypeError):
+        methods = vars(part).values() if inspect.isclass(part) else ()
+        # Of a class made in a notebook only its methods' source can be had.
+        found = [inspect.getsource(each) for each in methods if inspect.isfunction(each)]
+        if found:
+            return found
+        raise ValueError(
+            f"the source of {part!r} cannot be had; give code=, a text that you change "
+            "whenever what it computes changes."
+        ) from None
 
 
 def results_dir(settings: Settings | None = None) -> Path:
@@ -169,7 +323,7 @@ def label_maps(
     return LabelMaps(folder / LABELS, record.identity())
 
 
-def runs(
+def read_runs(
     *, source: str | None = None, profile: str | None = None, settings: Settings | None = None
 ) -> dict[Path, tuple[Record, pd.DataFrame]]:
     """Read all runs that are complete.
@@ -219,14 +373,14 @@ def records(
     Parameters
     ----------
     source, profile, settings
-        As for `runs`.
+        As for `read_runs`.
 
     Returns
     -------
     DataFrame
         A row a run, a column an entry of `Record`.
     """
-    found = runs(source=source, profile=profile, settings=settings)
+    found = read_runs(source=source, profile=profile, settings=settings)
     return pd.DataFrame([asdict(record) for record, _ in found.values()])
 
 
@@ -238,16 +392,16 @@ def load_runs(
     Parameters
     ----------
     source, profile, settings
-        As for `runs`.
+        As for `read_runs`.
 
     Returns
     -------
     DataFrame
-        `helpers.results.COLUMNS`, and ``source`` and ``profile``.
+        `helpers.results.tables.COLUMNS`, and ``source`` and ``profile``.
     """
     tables = [
         table.assign(source=record.source, profile=record.profile)
-        for record, table in runs(source=source, profile=profile, settings=settings).values()
+        for record, table in read_runs(source=source, profile=profile, settings=settings).values()
     ]
     if not tables:
         return as_table(pd.DataFrame(columns=[*COLUMNS, "source", "profile"]))
