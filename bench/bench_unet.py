@@ -35,7 +35,7 @@ def build(name, precision):
 
 
 def time_slices(name, precision):
-    from helpers.inference import Segmenter, peak_memory_mb
+    from helpers.training.predict import Segmenter, peak_memory_mb
 
     image = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
     seconds = {}

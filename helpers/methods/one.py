@@ -99,14 +99,14 @@ def _network(method: Method, stack: Stack, slices, seed: int, report, settings: 
     tile_px = TILE_PX[settings.profile] if patches else None
 
     report("loading TensorFlow")
-    import helpers.inference
     import helpers.networks
     from helpers.networks.weights import KINDS, RANDOM
     from helpers.training.identity import identify, name_of
+    from helpers.training.predict import Segmenter
 
     weights = helpers.networks.resolve_weights(method.work, settings)
     what = {
-        "code": fingerprint(helpers.networks, helpers.training, helpers.inference),
+        "code": fingerprint(helpers.networks, helpers.training),
         "split": f"{split.name}, {len(split.train)} slices for training",
         "training_slices": split.train,
         "seed": seed,
@@ -141,7 +141,7 @@ def _network(method: Method, stack: Stack, slices, seed: int, report, settings: 
     )
     report("segmenting")
     _evaluate(
-        helpers.inference.Segmenter(
+        Segmenter(
             model, stack.pixel_size_nm, preparation=recipe.preparation, tile_px=tile_px, batch=1
         ),
         method,

@@ -2,6 +2,7 @@
 
 `Split` divides the slices, `Recipe` holds the numbers, `build` makes a model that can be repeated,
 and `train` trains it, or takes up what has been trained already.
+`segment` labels slices with what came out.
 TensorFlow is imported when it is first needed: splits, recipes and patches work without it.
 """
 
@@ -10,6 +11,7 @@ from helpers.training.history import COLUMNS, plot_history
 from helpers.training.objective import class_weights, cross_entropy
 from helpers.training.patches import patch_corners, patch_starts
 from helpers.training.pipeline import Items, as_input, augment, items_of, stream
+from helpers.training.predict import segment
 from helpers.training.prepare import Preparation, Slices, load_slices, resize_labels
 from helpers.training.recipe import Recipe
 from helpers.training.run import Run, train
@@ -37,6 +39,7 @@ __all__ = [
     "plot_history",
     "precision",
     "resize_labels",
+    "segment",
     "stream",
     "train",
 ]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from tiny_network import KERAS_WARNING, small_cell, tiny_network
 
-from helpers.inference import (
+from helpers.labels import Label
+from helpers.training import Preparation, as_input, build
+from helpers.training.predict import (
     Segmenter,
     label_tiled,
     labels_at_size,
@@ -14,8 +16,6 @@ from helpers.inference import (
     segment,
     tile_probabilities,
 )
-from helpers.labels import Label
-from helpers.training import Preparation, as_input, build
 
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'helpers[networks]'")
 pytestmark = KERAS_WARNING
