@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from helpers.plots import OUTLINE_COLOURS, STYLE
+from helpers.show.figures import OUTLINE_COLOURS, STYLE
 from helpers.stack_type import Stack
 from helpers.training import Recipe, Split, build, patch_corners, train
 

@@ -8,7 +8,7 @@ from browser import watch
 from matplotlib.colors import to_rgb
 from skimage.color import rgb2lab
 
-from helpers import comparison, results
+from helpers import comparison, results, show
 from helpers.comparison import series as series_module
 from helpers.comparison.figures import _on_front
 from helpers.results import statistics, tables
@@ -59,8 +59,10 @@ def costs():
 
 
 def chart(table, **more):
-    texts = {"caption": "Source: toy.", "alt": "Two methods.", "name": "toy"}
-    return comparison.hover_chart(table, **{"window": None, **texts, **more})
+    picks = {"window": None}
+    picks |= {key: more.pop(key) for key in ("window", "metric", "label") if key in more}
+    texts = {"title": "Score", "caption": "Source: toy.", "alt": "Two methods.", "name": "toy"}
+    return show.chart(comparison.curves(table, **picks), **{**texts, **more})
 
 
 def open_chart(browser, tmp_path, table, *, width=1280, theme="light", **more):
@@ -299,7 +301,7 @@ def test_the_league_refuses(table):
 
 
 def test_in_place_of_a_figure_stands_the_reason():
-    figure = comparison.nothing_to_draw("There is no network. " * 12)
+    figure = show.nothing_to_draw("There is no network. " * 12)
     text = figure.axes[0].texts[0].get_text()
     assert text.replace("\n", " ").split() == ("There is no network. " * 12).split()
     box = figure.axes[0].texts[0].get_window_extent()

@@ -18,7 +18,7 @@ from skimage.color import rgb2lab
 from skimage.filters import gaussian
 
 from helpers.labels import PALETTES, Label, shows_classes
-from helpers.plots import COMPARE_COLOURS
+from helpers.show import COMPARE_COLOURS
 
 # Formulas
 

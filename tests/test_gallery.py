@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from helpers.gallery import Panel, gallery
 from helpers.labels import colourise
+from helpers.show import Panel, gallery
 
 GREY = np.full((60, 80), 120, np.uint8)
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.live
 CHAPTERS = sorted(
     path.stem
     for path in (ROOT / "notebooks").glob("*.md")
-    if re.search(r"^(widgets\.)?explorer\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if re.search(r"^(show\.)?explorer\(", path.read_text(encoding="utf-8"), re.MULTILINE)
 )
 START_S, RUN_S, REDRAW_S = 180, 300, 2
 # Cells that are out of sight are in the page too.
@@ -36,7 +36,7 @@ RUN_TO_LAST_EXPLORER = """async () => {
     await panel.context.ready;
     await panel.sessionContext.ready;
     const codes = [...panel.content.model.cells].map(cell => cell.sharedModel.getSource());
-    const last = codes.findLastIndex(code => /^(widgets[.])?explorer[(]/m.test(code));
+    const last = codes.findLastIndex(code => /^(show[.])?explorer[(]/m.test(code));
     panel.content.activeCellIndex = last + 1;
     await app.commands.execute("notebook:run-all-above");
 }"""
@@ -178,7 +178,7 @@ def test_sliders_change_the_picture(lab, notebooks, name):
     code = "\n".join(
         cell.source for cell in nbformat.read(notebooks / f"{name}.ipynb", as_version=4).cells
     )
-    wanted = len(re.findall(r"^(?:widgets\.)?explorer\(", code, re.MULTILINE))
+    wanted = len(re.findall(r"^(?:show\.)?explorer\(", code, re.MULTILINE))
     expect(explorers).to_have_count(wanted, timeout=20_000)
     for explorer in explorers.all():
         explorer.scroll_into_view_if_needed()

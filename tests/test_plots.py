@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from helpers import plots
+from helpers import show
 from helpers.labels import PALETTE, Label
+from helpers.show.figures import COMPARE_ALPHA
 
 GREY = np.full((200, 300), 120, dtype=np.uint8)
 
@@ -31,7 +32,7 @@ def is_colour(image, colour):
 
 def test_row_has_titles_a_scale_bar_on_the_first_and_no_open_figure():
     labels = np.full((200, 300), Label.CELL, dtype=np.uint8)
-    figure = plots.show_row(
+    figure = show.row(
         [GREY, labels], ["slice", "truth"], kind=["image", "labels"], pixel_size_nm=10
     )
     first, second = draw(figure).axes
@@ -46,7 +47,7 @@ def test_row_has_titles_a_scale_bar_on_the_first_and_no_open_figure():
 
 
 def test_long_row_becomes_a_grid_without_empty_frames():
-    figure = draw(plots.show_row([GREY] * 5, list("abcde")))
+    figure = draw(show.row([GREY] * 5, list("abcde")))
     assert sum(axis.axison for axis in figure.axes) == 0
     tops = [round(axis.get_position().y1, 3) for axis in figure.axes[:5]]
     assert len(set(tops[:3])) == len(set(tops[3:])) == 1
@@ -58,7 +59,7 @@ def test_long_row_becomes_a_grid_without_empty_frames():
     [(1, None, (1, 1)), (3, None, (1, 3)), (4, None, (2, 2)), (4, 4, (1, 4)), (2, 5, (1, 2))],
 )
 def test_grid_of_panels(count, columns, grid):
-    figure = plots.show_row([GREY] * count, ["a"] * count, columns=columns)
+    figure = show.row([GREY] * count, ["a"] * count, columns=columns)
     assert figure.axes[0].get_gridspec().get_geometry() == grid
 
 
@@ -73,13 +74,13 @@ def test_grid_of_panels(count, columns, grid):
 )
 def test_bad_row_is_refused(images, titles, kind, message):
     with pytest.raises(ValueError, match=message):
-        plots.show_row(images, titles, kind=kind)
+        show.row(images, titles, kind=kind)
 
 
 def test_note_and_legend_lie_outside_the_panels():
-    figure = plots.show_row([GREY, GREY], ["a", "b"])
-    plots.legend(figure, plots.COMPARE_COLOURS)
-    plots.source_note(figure, "Source: a long name of a data set; profile: quick. " * 6)
+    figure = show.row([GREY, GREY], ["a", "b"])
+    show.legend(figure, show.COMPARE_COLOURS)
+    show.source_note(figure, "Source: a long name of a data set; profile: quick. " * 6)
     draw(figure)
     panels = [axis.get_tightbbox() for axis in figure.axes]
     note, names = figure._supxlabel.get_window_extent(), figure.legends[0].get_texts()
@@ -87,15 +88,15 @@ def test_note_and_legend_lie_outside_the_panels():
     assert note.x1 <= figure.bbox.x1
     assert note.y0 >= -1
     assert min(text.get_window_extent().y0 for text in names) > max(box.y1 for box in panels)
-    assert [text.get_text() for text in names] == [*plots.COMPARE_COLOURS]
-    alone = draw(plots.show_row([GREY, GREY], ["a", "b"])).axes[0]
+    assert [text.get_text() for text in names] == [*show.COMPARE_COLOURS]
+    alone = draw(show.row([GREY, GREY], ["a", "b"])).axes[0]
     assert figure.axes[0].get_window_extent().width >= 0.97 * alone.get_window_extent().width
 
 
 def test_second_note_replaces_the_first():
-    figure = plots.source_note(plots.show_row([GREY], ["a"]), "Source: phantom")
+    figure = show.source_note(show.row([GREY], ["a"]), "Source: phantom")
     height = figure.get_figheight()
-    plots.source_note(figure, "Source: sample")
+    show.source_note(figure, "Source: sample")
     assert figure.get_supxlabel() == "Source: sample"
     assert figure.get_figheight() == pytest.approx(height)
 
@@ -105,8 +106,8 @@ def test_second_note_replaces_the_first():
 
 def test_outlines_follow_the_edges_in_their_own_colours():
     centres = {"result": 90, "truth": 220}
-    painted = plots.outline(GREY, {name: disk(100, x, 50) for name, x in centres.items()})
-    for x, colour in zip(centres.values(), plots.OUTLINE_COLOURS, strict=False):
+    painted = show.outline(GREY, {name: disk(100, x, 50) for name, x in centres.items()})
+    for x, colour in zip(centres.values(), show.OUTLINE_COLOURS, strict=False):
         rows, columns = np.nonzero(is_colour(painted, colour))
         distances = np.hypot(rows - 100, columns - x)
         assert 48 < distances.min() < distances.max() < 52
@@ -120,61 +121,61 @@ def test_outlines_get_wider_with_the_slice():
     large = np.zeros((2000, 2000), np.uint8)
     mask = np.zeros_like(large, dtype=bool)
     mask[500:1500, 500:1500] = True
-    column = is_colour(plots.outline(large, {"a": mask}), plots.OUTLINE_COLOURS[0])[1000, :1000]
+    column = is_colour(show.outline(large, {"a": mask}), show.OUTLINE_COLOURS[0])[1000, :1000]
     assert column.sum() == 12  # 2000 / 360 px to each side
 
 
 def test_outlines_include_holes_and_allow_an_empty_mask():
     ring = disk(100, 150, 60) & ~disk(100, 150, 20)
-    painted = is_colour(plots.outline(GREY, {"a": ring}), plots.OUTLINE_COLOURS[0])
+    painted = is_colour(show.outline(GREY, {"a": ring}), show.OUTLINE_COLOURS[0])
     assert painted[100, 125:135].any()
-    assert (plots.outline(GREY, {"a": np.zeros_like(ring)}) == 120).all()
+    assert (show.outline(GREY, {"a": np.zeros_like(ring)}) == 120).all()
 
 
 def test_bad_outlines_are_refused():
     with pytest.raises(ValueError, match=r"truth has shape \(3, 3\)"):
-        plots.outline(GREY, {"truth": np.ones((3, 3), bool)})
+        show.outline(GREY, {"truth": np.ones((3, 3), bool)})
     with pytest.raises(ValueError, match="8 masks and only 7 colours"):
-        plots.outline(GREY, {str(n): GREY > 0 for n in range(8)})
+        show.outline(GREY, {str(n): GREY > 0 for n in range(8)})
     with pytest.raises(ValueError, match="must be uint8"):
-        plots.outline(GREY / 255, {})
+        show.outline(GREY / 255, {})
 
 
 def test_overlay_tints_masks_classes_and_regions():
     mask = disk(100, 150, 40)
-    orange = np.array(plots.OUTLINE_COLOURS[0])
-    tinted = plots.overlay(GREY, mask, alpha=0.5)
+    orange = np.array(show.OUTLINE_COLOURS[0])
+    tinted = show.overlay(GREY, mask, alpha=0.5)
     np.testing.assert_array_equal(tinted[100, 150], np.rint((120 + orange) / 2))
     assert (tinted[~mask] == 120).all()
 
     classes = np.where(mask, Label.NUCLEUS, 0).astype(np.uint8)
-    assert tuple(plots.overlay(GREY, classes, alpha=1)[100, 150]) == PALETTE[Label.NUCLEUS]
+    assert tuple(show.overlay(GREY, classes, alpha=1)[100, 150]) == PALETTE[Label.NUCLEUS]
     regions = np.where(mask, 1, 2).astype(np.int32)
     regions[0, 0] = 0
-    painted = plots.overlay(GREY, regions, alpha=1)
-    assert tuple(painted[100, 150]) == plots.OUTLINE_COLOURS[0]
-    assert tuple(painted[0, 1]) == plots.OUTLINE_COLOURS[1]
+    painted = show.overlay(GREY, regions, alpha=1)
+    assert tuple(painted[100, 150]) == show.OUTLINE_COLOURS[0]
+    assert tuple(painted[0, 1]) == show.OUTLINE_COLOURS[1]
     assert (painted[0, 0] == 120).all()
 
 
 def test_bad_overlay_is_refused():
     with pytest.raises(ValueError, match="alpha is 2"):
-        plots.overlay(GREY, GREY > 0, alpha=2)
+        show.overlay(GREY, GREY > 0, alpha=2)
     with pytest.raises(ValueError, match="must be bool or integers"):
-        plots.overlay(GREY, GREY / 2)
+        show.overlay(GREY, GREY / 2)
 
 
 def test_compare_colours_every_pixel_by_its_outcome():
     result, truth = disk(100, 120, 60), disk(100, 180, 60)
-    painted = plots.compare(GREY, result, truth)
+    painted = show.compare(GREY, result, truth)
     assert (painted[~result & ~truth] == 120).all()
     for name, where in {
         "true positive": result & truth,
         "false positive": result & ~truth,
         "false negative": ~result & truth,
     }.items():
-        alpha, colour = plots.COMPARE_ALPHA[name], np.array(plots.COMPARE_COLOURS[name])
+        alpha, colour = COMPARE_ALPHA[name], np.array(show.COMPARE_COLOURS[name])
         expected = np.rint((1 - alpha) * 120 + alpha * colour)
         assert (painted[where] == expected).all(), name
     with pytest.raises(ValueError, match="truth has shape"):
-        plots.compare(GREY, result, truth[1:])
+        show.compare(GREY, result, truth[1:])

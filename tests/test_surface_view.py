@@ -10,7 +10,7 @@ import pytest
 from browser import watch
 from skimage import measure
 
-from helpers.surface_view import MAX_TRIANGLES, show_surface
+from helpers.show.surfaces import MAX_TRIANGLES, surface
 
 TETRAHEDRON = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]], float)
 SIDES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
@@ -40,7 +40,7 @@ def ball(cells):
 
 def make(mesh=(TETRAHEDRON, SIDES), **changes):
     texts = {"caption": "A solid.", "alt": "Some solid", "colour": SURFACE, "cut_colour": CUT}
-    return show_surface(*mesh, **{**texts, **changes})
+    return surface(*mesh, **{**texts, **changes})
 
 
 def data_of(html):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.views import square_around, thicken
+from helpers.show import square_around, thicken
 
 
 @pytest.mark.parametrize("center", [(0, 0), (59, 3), (30.4, 79.9), (30, 40)])

@@ -9,7 +9,7 @@ import pytest
 from browser import watch
 
 from helpers.labels import colourise
-from helpers.widgets import Slider, explorer
+from helpers.show import Slider, explorer
 
 SIGMAS = [0.5, 1.0, 2.0, 4.0]
 GREY = np.add.outer(np.arange(100), np.arange(150)).astype(np.uint8)

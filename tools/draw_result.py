@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from helpers import plots, stack, traditional
+from helpers import show, stack, traditional
 from helpers.labels import Label
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "images" / "result.png"
@@ -14,16 +14,16 @@ def main() -> None:
     cell = stack.load_stack("sample")
     image, truth = cell.image(SLICE), cell.labels(SLICE)
     labels = traditional.segment_slice(image)
-    compared = plots.compare(image, labels == Label.NUCLEUS, truth == Label.NUCLEUS)
-    figure = plots.show_row(
+    compared = show.compare(image, labels == Label.NUCLEUS, truth == Label.NUCLEUS)
+    figure = show.row(
         [image, compared, labels],
         [f"slice {SLICE}", "nucleus against ground truth", "four classes"],
         kind=["image", "image", "labels"],
         pixel_size_nm=cell.pixel_size_nm,
         width_in=9,
     )
-    plots.legend(figure, plots.COMPARE_COLOURS)
-    plots.source_note(figure, f"Source: {cell.source}, {cell.name}.")
+    show.legend(figure, show.COMPARE_COLOURS)
+    show.source_note(figure, f"Source: {cell.source}, {cell.name}.")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120, pil_kwargs={"optimize": True})
 

@@ -3,8 +3,7 @@
 What is compared comes from `helpers.results`; no method is known here by name.
 """
 
-from helpers.comparison.figures import intervals, nothing_to_draw, pareto
-from helpers.comparison.hover import hover_chart
-from helpers.comparison.series import method_colours
+from helpers.comparison.figures import intervals, pareto
+from helpers.comparison.series import curves, method_colours
 
-__all__ = ["hover_chart", "intervals", "method_colours", "nothing_to_draw", "pareto"]
+__all__ = ["curves", "intervals", "method_colours", "pareto"]

@@ -1,7 +1,5 @@
 """Figures of the comparison: means with intervals, cost and quality."""
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,9 +7,9 @@ from matplotlib.figure import Figure
 
 from helpers.comparison.series import axis_title, method_colours
 from helpers.labels import Label, check_choice
-from helpers.plots import STYLE
 from helpers.results.statistics import mean_intervals, short_names
 from helpers.results.tables import LEAVE_OUT, by_slice, summary
+from helpers.show.figures import STYLE
 
 COSTS = {
     "seconds_per_slice": "Seconds a slice",
@@ -163,28 +161,8 @@ def pareto(
     return figure
 
 
-def nothing_to_draw(reason: str, width_in: float = 7.5) -> Figure:
-    """Say in place of a figure why there is none.
-
-    Parameters
-    ----------
-    reason : str
-    width_in : float
-        Width of the figure in inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    lines = textwrap.wrap(reason, int(10 * width_in))
-    figure, axis = _axes((width_in, 0.5 + 0.25 * len(lines)))
-    axis.set_axis_off()
-    axis.text(0.5, 0.5, "\n".join(lines), ha="center", va="center")
-    return figure
-
-
 def _axes(size_in: tuple[float, float]):
-    # Closed, so that a notebook displays it once only; see helpers.plots.
+    # Closed, so that a notebook displays it once only; see helpers.show.figures.
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=size_in)
     plt.close(figure)

@@ -1,14 +1,14 @@
-"""What figures of the comparison draw: a series a method, each with its name and colour."""
+"""What charts of the comparison draw: a curve a method, each with its name and colour."""
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pandas as pd
 
 from helpers.labels import Label
 from helpers.results.statistics import short_names
 from helpers.results.tables import AS_GIVEN, by_slice
+from helpers.show.charts import Curve
 
 COLOURS = (
     ("#1a1a1a", "#f2f2f2"),
@@ -35,34 +35,6 @@ METRIC_TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Series:
-    """The scores of one method and run, in the order of the slices.
-
-    Attributes
-    ----------
-    name, method, origin, run : str
-    colour, dark_colour : str
-        As ``#rrggbb``, for light and dark pages. Runs of a method share them.
-    values : Series
-        By slice number, without NaN.
-    training : tuple of int
-        Those of its slices that the method was trained on.
-    nth : int
-        Place among the method's runs of the same origin, from 0. Their marks differ by it.
-    """
-
-    name: str
-    method: str
-    origin: str
-    run: str
-    colour: str
-    dark_colour: str
-    values: pd.Series
-    training: tuple[int, ...]
-    nth: int
-
-
 def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Give methods their colours, in the order in which they come.
 
@@ -79,14 +51,14 @@ def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {method: COLOURS[at % len(COLOURS)] for at, method in enumerate(dict.fromkeys(methods))}
 
 
-def series_of(
+def curves(
     table: pd.DataFrame,
     *,
     window: tuple[int, int] | None,
     metric: str = "jaccard",
     label: Label | None = Label.NUCLEUS,
     without: float | str = AS_GIVEN,
-) -> list[Series]:
+) -> list[Curve]:
     """Take from a table what a figure draws.
 
     Parameters
@@ -97,7 +69,7 @@ def series_of(
 
     Returns
     -------
-    list of Series
+    list of Curve
         Published ones first, so that others are drawn over them.
 
     Raises
@@ -114,7 +86,7 @@ def series_of(
         own = trained[(trained[["method", "origin", "run"]] == list(key)).all(axis=1)]
         values = wide[key].dropna()
         found.append(
-            Series(
+            Curve(
                 name=name,
                 method=method,
                 origin=origin,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.plots import OUTLINE_COLOURS, STYLE
+from helpers.show.figures import OUTLINE_COLOURS, STYLE
 
 COLUMNS = (
     "step",

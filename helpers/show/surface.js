@@ -1,45 +1,5 @@
-"""A turning surface on a static page: HTML that needs no kernel, no network and no WebGL."""
-
-import hashlib
-import html
-import json
-
-# Colours are the page's own, so that light and dark both work; "!important" undoes the theme's
-# white box around HTML output in dark mode.
-STYLE = """
-.text_html:has(>.hela-surface){background:none!important;color:inherit!important;
-padding:0!important}
-.hela-surface{margin:1.25rem auto;padding:0;line-height:1.4}
-.hela-surface [hidden]{display:none!important}
-.hela-stage{position:relative}
-.hela-stage canvas{display:block;width:100%;cursor:grab;border-radius:4px;touch-action:pan-y}
-.hela-stage canvas:active{cursor:grabbing}
-.hela-surface :focus-visible{outline:2px solid var(--pst-color-primary,#0072b2);outline-offset:2px}
-.hela-scale{position:absolute;right:.25rem;bottom:.25rem;border-bottom:3px solid currentColor;
-text-align:center;font-size:.875rem;white-space:nowrap;pointer-events:none}
-.hela-surface .hela-hint{margin:.5rem 0 0;font-size:.875rem;opacity:.8}
-.hela-tools{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:center;margin:.5rem 0 0;
-font-size:.9375rem}
-.hela-tools label{display:flex;flex:1 1 14rem;gap:.75rem;align-items:center;margin:0;
-white-space:nowrap}
-.hela-tools input{flex:1;min-width:0;height:2rem;margin:0;cursor:pointer;
-accent-color:var(--pst-color-primary,#0072b2)}
-.hela-tools output{min-width:5.5em;text-align:right;font-variant-numeric:tabular-nums}
-.hela-tools button{min-height:2rem;min-width:4em;padding:.25rem .75rem;font:inherit;color:inherit;
-background:transparent;border:1px solid currentColor;border-radius:4px;cursor:pointer}
-figure.hela-surface figcaption{margin:.5rem 0 0!important;padding:0!important;width:auto;
-font:inherit;font-size:.9375rem;color:inherit;text-align:left}
-@media (max-width:30rem){.hela-tools label{flex-basis:100%}
-.hela-tools input,.hela-tools button{min-height:2.75rem}}
-"""
-
-# Triangles are filled here and not by WebGL: that looks the same everywhere, works where there is
-# no graphics card, and takes a few milliseconds for 20,000. Seen are x to the right, y towards the
-# viewer and z (the slices) downwards, which keeps left and right as they are in the slices.
-SCRIPT = """
-function (figure) {
+function showSurface(figure) {
   "use strict";
-  figure.dataset.ready = "";  // a notebook may show the same figure twice
   const data = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   const canvas = figure.querySelector("canvas"), context = canvas.getContext("2d");
   const [turnButton, resetButton] = figure.querySelectorAll("button");
@@ -248,51 +208,3 @@ function (figure) {
   }).observe(canvas);
   turn(!still.matches);
 }
-"""
-
-
-def surface_page(
-    data: dict, *, slices: int, caption: str, alt: str, name: str | None, max_width_px: int
-) -> str:
-    """Make the HTML: the mesh, the controls and the script that draws it.
-
-    Parameters
-    ----------
-    data : dict
-        What the script reads; see `helpers.surface_view.show_surface`, which makes it.
-    slices : int
-        Positions of the slider that cuts, less one.
-    caption, alt : str
-    name : str or None
-        Ends the figure's id; a hash of the content if None.
-    max_width_px : int
-
-    Returns
-    -------
-    str
-        The same for the same content, so that a book built twice does not change.
-    """
-    # "<" inside the data could end the script element that holds it.
-    payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    if name is None:
-        name = hashlib.sha256((payload + caption + alt).encode()).hexdigest()[:12]
-    figure_id = f"surface-{name}"
-    label = html.escape(alt)
-    return (
-        f'<figure class="hela-surface" id="{figure_id}" style="max-width:{max_width_px}px">\n'
-        f"<style>{STYLE}</style>\n"
-        f'<div class="hela-stage" hidden><canvas tabindex="0" role="application" '
-        f'aria-roledescription="turning model" aria-label="{label}" '
-        f'aria-describedby="{figure_id}-hint" style="aspect-ratio:5/4"></canvas>'
-        f'<div class="hela-scale"></div></div>\n'
-        f'<div class="hela-tools" hidden><label>Cut down to <input type="range" min="0" '
-        f'max="{slices}" step="1" value="0" autocomplete="off"><output></output></label>'
-        f'<button type="button">Turn</button><button type="button">Reset</button></div>\n'
-        f'<p class="hela-hint" id="{figure_id}-hint" hidden>Drag it, or use the arrow keys, to '
-        f"turn it; + and − or two fingers to zoom. The first slice is at the top.</p>\n"
-        f"<noscript><p>This model turns where JavaScript is on. It shows: {label}</p></noscript>\n"
-        f"<figcaption>{html.escape(caption)}</figcaption>\n"
-        f'<script type="application/json">{payload}</script>\n'
-        f"<script>document.querySelectorAll('#{figure_id}:not([data-ready])').forEach({SCRIPT});"
-        f"</script>\n</figure>"
-    )

@@ -1,13 +1,13 @@
 """A surface that turns: in a notebook and on the static page alike, with no network."""
 
 import base64
+import html
 import re
 
 import numpy as np
 
-from helpers._surface_page import surface_page
 from helpers.labels import check_length
-from helpers.page_html import PageHtml
+from helpers.show.page_html import PageHtml, check_texts, figure_id, frame, json_of
 
 MAX_TRIANGLES = 50_000
 """Largest mesh shown: about 0.6 MB of page, and still fluent on a phone."""
@@ -15,7 +15,7 @@ MAX_TRIANGLES = 50_000
 CUT_STEPS = 100
 
 
-def show_surface(
+def surface(
     vertices_um: np.ndarray,
     faces: np.ndarray,
     *,
@@ -67,14 +67,10 @@ def show_surface(
     --------
     >>> corners = [[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]]
     >>> sides = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]
-    >>> show_surface(corners, sides, caption="One corner of a cube.", alt="A tetrahedron")
+    >>> surface(corners, sides, caption="One corner of a cube.", alt="A tetrahedron")
     A tetrahedron
     """
-    for what, text in (("caption", caption), ("alt", alt)):
-        if not text.strip():
-            raise ValueError(f"The surface needs a text for {what}; it is empty.")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
-        raise ValueError(f"name is {name!r}; allowed are letters, digits, '-' and '_'.")
+    check_texts("surface", {"caption": caption, "alt": alt}, name)
     points, faces = _checked(vertices_um, faces)
     low, size = points.min(axis=0), np.ptp(points, axis=0)
     step = float(check_length(size.max(), "extent of the mesh")) / 65535
@@ -102,15 +98,30 @@ def show_surface(
             "cut_step_um": distance,
             "first_slice": first,
         }
-    html = surface_page(
-        data,
-        slices=cuts,
-        caption=caption.strip(),
-        alt=alt.strip(),
-        name=name,
-        max_width_px=max_width_px,
+    payload = json_of(data)
+    identity = figure_id("surface", name, payload, caption.strip(), alt.strip())
+    label = html.escape(alt.strip())
+    body = (
+        f'<div class="hela-stage" hidden><canvas tabindex="0" role="application" '
+        f'aria-roledescription="turning model" aria-label="{label}" '
+        f'aria-describedby="{identity}-hint" style="aspect-ratio:5/4"></canvas>'
+        f'<div class="hela-scale"></div></div>\n'
+        f'<div class="hela-tools" hidden><label>Cut down to <input type="range" min="0" '
+        f'max="{cuts}" step="1" value="0" autocomplete="off"><output></output></label>'
+        f'<button type="button">Turn</button><button type="button">Reset</button></div>\n'
+        f'<p class="hela-hint" id="{identity}-hint" hidden>Drag it, or use the arrow keys, to '
+        f"turn it; + and − or two fingers to zoom. The first slice is at the top.</p>\n"
+        f"<noscript><p>This model turns where JavaScript is on. It shows: {label}</p></noscript>"
     )
-    return PageHtml(html, alt.strip())
+    return frame(
+        "surface",
+        body,
+        caption=caption,
+        alt=alt,
+        identity=identity,
+        payload=payload,
+        style=f"max-width:{max_width_px}px",
+    )
 
 
 def _checked(vertices_um, faces) -> tuple[np.ndarray, np.ndarray]:

@@ -1,18 +1,13 @@
 """Per-slice curves whose values are read at the cursor, on a static page as in a notebook."""
 
-import hashlib
 import html
-import json
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from helpers.comparison._hover_page import SCRIPT, STYLE
-from helpers.comparison.series import Series, axis_title, series_of
-from helpers.labels import Label
-from helpers.page_html import PageHtml
-from helpers.results.tables import AS_GIVEN
+from helpers.show.page_html import PageHtml, check_texts, figure_id, frame, json_of
 
 REACH_SLICES = 5
 """How far away a method's nearest slice may be to be shown at the cursor."""
@@ -23,15 +18,40 @@ _MARKS = ("", "hela-second", _RING)  # Discs, squares, rings; lines whole, dashe
 _SIZE = 1000  # Units of the drawing in both directions; it is stretched to the room it gets.
 
 
-def hover_chart(
-    table: pd.DataFrame,
+@dataclass(frozen=True)
+class Curve:
+    """The scores of one method and run, in the order of the slices.
+
+    Attributes
+    ----------
+    name, method, origin, run : str
+    colour, dark_colour : str
+        As ``#rrggbb``, for light and dark pages. Runs of a method share them.
+    values : Series
+        By slice number, without NaN.
+    training : tuple of int
+        Those of its slices that the method was trained on.
+    nth : int
+        Place among the method's runs of the same origin, from 0. Their marks differ by it.
+    """
+
+    name: str
+    method: str
+    origin: str
+    run: str
+    colour: str
+    dark_colour: str
+    values: pd.Series
+    training: tuple[int, ...]
+    nth: int
+
+
+def chart(
+    curves: Sequence[Curve],
     *,
-    window: tuple[int, int] | None,
+    title: str,
     caption: str,
     alt: str,
-    metric: str = "jaccard",
-    label: Label | None = Label.NUCLEUS,
-    without: float | str = AS_GIVEN,
     y_limits: tuple[float, float] | None = None,
     name: str | None = None,
 ) -> PageHtml:
@@ -41,8 +61,10 @@ def hover_chart(
 
     Parameters
     ----------
-    table, window, metric, label, without
-        As for `helpers.results.by_slice`.
+    curves : sequence of Curve
+        Those without values are left out.
+    title : str
+        What is drawn, shown above.
     caption : str
         Shown below, with the source and profile; say what there is to see.
     alt : str
@@ -59,19 +81,11 @@ def hover_chart(
     Raises
     ------
     ValueError
-        If a text is missing, `name` is not fit for an id, the limits are not in order, there is no
-        value, or as `helpers.results.by_slice`.
+        If a text is missing, `name` is not fit for an id, the limits are not in order, or there is
+        no value.
     """
-    for what, text in (("caption", caption), ("alt", alt)):
-        if not text.strip():
-            raise ValueError(f"The chart needs a text for {what}; it is empty.")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
-        raise ValueError(f"name is {name!r}; allowed are letters, digits, '-' and '_'.")
-    drawn = [
-        each
-        for each in series_of(table, window=window, metric=metric, label=label, without=without)
-        if len(each.values)
-    ]
+    check_texts("chart", {"title": title, "caption": caption, "alt": alt}, name)
+    drawn = [each for each in curves if len(each.values)]
     if not drawn:
         raise ValueError("There is no value to draw; take another window, metric or class.")
     first = min(int(each.values.index.min()) for each in drawn)
@@ -91,17 +105,12 @@ def hover_chart(
             for each in drawn
         ],
     }
-    # "<" inside the data could end the script element that holds it.
-    payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    if name is None:
-        name = hashlib.sha256((payload + caption).encode()).hexdigest()[:12]
-    figure_id = f"chart-{name}"
-    title = html.escape(axis_title(metric, label))
+    payload = json_of(data)
+    identity = figure_id("chart", name, payload, caption)
     lines = "".join(_group(each, (first, last), limits) for each in drawn)
-    rows = "".join(_row(each, figure_id, at) for at, each in enumerate(drawn))
+    rows = "".join(_row(each, identity, at) for at, each in enumerate(drawn))
     content = (
-        f'<figure class="hela-chart" id="{figure_id}">\n<style>{STYLE}</style>\n'
-        f'<p class="hela-chart-title">{title}</p>\n'
+        f'<p class="hela-chart-title">{html.escape(title)}</p>\n'
         f'<div class="hela-chart-area" role="img" aria-label="{html.escape(alt.strip())}">'
         f'<svg{" class=hela-cut" if y_limits else ""} viewBox="0 0 {_SIZE} {_SIZE}" '
         'preserveAspectRatio="none" aria-hidden="true">'
@@ -109,18 +118,15 @@ def hover_chart(
         f'<path class="hela-cursor" d=""/></svg>'
         f"{_tick_texts((first, last), y_ticks, limits)}"
         f'<span class="hela-axis-x" aria-hidden="true">Slice</span></div>\n'
-        f'<p class="hela-slice" data-live hidden><output for="{figure_id}-slice"></output>'
-        f'<input type="range" id="{figure_id}-slice" min="{first}" max="{last}" step="1" '
+        f'<p class="hela-slice" data-live hidden><output for="{identity}-slice"></output>'
+        f'<input type="range" id="{identity}-slice" min="{first}" max="{last}" step="1" '
         f'value="{(first + last) // 2}" aria-label="Slice" autocomplete="off"></p>\n'
-        f'<ul class="hela-series">{rows}</ul>\n'
-        f"<figcaption>{html.escape(caption.strip())}</figcaption>\n"
-        f'<script type="application/json">{payload}</script>\n'
-        f'<script>({SCRIPT})(document.getElementById("{figure_id}"));</script>\n</figure>'
+        f'<ul class="hela-series">{rows}</ul>'
     )
-    return PageHtml(content, alt.strip())
+    return frame("chart", content, caption=caption, alt=alt, identity=identity, payload=payload)
 
 
-def _limits(drawn: list[Series], given) -> tuple[list[float], tuple[float, float]]:
+def _limits(drawn: list[Curve], given) -> tuple[list[float], tuple[float, float]]:
     low, high = given or (
         min(each.values.min() for each in drawn),
         max(each.values.max() for each in drawn),
@@ -143,7 +149,7 @@ def _x(number: int, ends) -> float:
     return round((number - ends[0]) / max(ends[1] - ends[0], 1) * _SIZE, 1)
 
 
-def _group(each: Series, ends, limits) -> str:
+def _group(each: Curve, ends, limits) -> str:
     """Lines through neighbouring slices, and dots where the neighbours are missing."""
     parts, dots, before = [], [], None
     numbers = each.values.index
@@ -187,7 +193,7 @@ def _tick_texts(ends, y_ticks: list[float], limits) -> str:
     return "".join(texts)
 
 
-def _row(each: Series, figure_id: str, at: int) -> str:
+def _row(each: Curve, figure_id: str, at: int) -> str:
     scattered = not (each.values.index.to_series().diff() == 1).any()
     return (
         f'<li><label class="{_classes(each, scattered=scattered)}" style="{_colours(each)}">'
@@ -197,15 +203,15 @@ def _row(each: Series, figure_id: str, at: int) -> str:
     )
 
 
-def _classes(each: Series, *, scattered: bool = False) -> str:
+def _classes(each: Curve, *, scattered: bool = False) -> str:
     own = "hela-own" if each.origin != "published" else ""
     # A method's runs share its colour, and are told apart by their marks.
     return f"{'hela-points' if scattered else own} {_mark(each)}".strip()
 
 
-def _mark(each: Series) -> str:
+def _mark(each: Curve) -> str:
     return _MARKS[each.nth % len(_MARKS)]
 
 
-def _colours(each: Series) -> str:
+def _colours(each: Curve) -> str:
     return f"--light:{each.colour};--dark:{each.dark_colour}"

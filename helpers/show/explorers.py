@@ -1,15 +1,22 @@
 """Explorers: a picture with sliders, alive in a notebook and on the static page alike."""
 
 import html
+import itertools
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
-from helpers._explorer_page import static_page
-from helpers._explorer_scene import Frame, Scene, data_uri, describe
+from helpers.show.page_html import (
+    PageHtml,
+    Picture,
+    check_texts,
+    encode_picture,
+    figure_id,
+    frame,
+    json_of,
+)
 
 
 @dataclass(frozen=True)
@@ -160,11 +167,7 @@ def explorer(
         key: s if isinstance(s, Slider) else Slider(key.replace("_", " "), s)
         for key, s in sliders.items()
     }
-    for what, text in (("caption", caption), ("alt", alt)):
-        if not text.strip():
-            raise ValueError(f"The explorer needs a text for {what}; it is empty.")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII):
-        raise ValueError(f"name is {name!r}; allowed are letters, digits, '-' and '_'.")
+    check_texts("explorer", {"caption": caption, "alt": alt}, name)
     if not sliders:
         raise ValueError("The explorer has no sliders; give at least one.")
     count = math.prod(len(slider.values) for slider in sliders.values())
@@ -174,14 +177,62 @@ def explorer(
             f"The sliders have {sizes} = {count} combinations; allowed are {max_frames}. "
             "Give them fewer values, or raise max_frames."
         )
-    scene = Scene(function, sliders, caption.strip(), alt.strip(), max_width_px)
+    scene = _Scene(function, sliders, caption.strip(), alt.strip(), max_width_px)
     start_alt = scene.alt_at(scene.start)
     if os.environ.get("HELA_STATIC") == "1":
-        return Explorer(start_alt, html=static_page(scene, name))
+        return Explorer(start_alt, html=_static_page(scene, name).html)
     return Explorer(start_alt, widget=_live_widget(scene))
 
 
-def _live_widget(scene: Scene):
+@dataclass
+class _Scene:
+    """The one description from which both the live and the static explorer are made.
+
+    A state is a tuple of positions, one a slider. `sliders` maps keyword arguments of `function`
+    to `Slider`.
+    """
+
+    function: Callable
+    sliders: dict
+    caption: str
+    alt: str
+    max_width_px: int
+    _frames: dict[tuple[int, ...], tuple[Picture, str]] = field(default_factory=dict)
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """State at the beginning."""
+        return tuple(slider.values.index(slider.start) for slider in self.sliders.values())
+
+    def values_at(self, state: tuple[int, ...]) -> str:
+        """All labels and values in words."""
+        pairs = zip(self.sliders.values(), state, strict=True)
+        return ", ".join(f"{slider.label} {slider.texts[at]}" for slider, at in pairs)
+
+    def alt_at(self, state: tuple[int, ...]) -> str:
+        """Text in place of the picture."""
+        return f"{self.alt} ({self.values_at(state)})"
+
+    def frame(self, state: tuple[int, ...]) -> tuple[Picture, str]:
+        """Picture and line of text; the function is called once a state."""
+        if state not in self._frames:
+            pairs = zip(self.sliders.items(), state, strict=True)
+            result = self.function(**{key: slider.values[at] for (key, slider), at in pairs})
+            image, text = result if isinstance(result, tuple) else (result, "")
+            self._frames[state] = encode_picture(image, self.max_width_px), str(text)
+        return self._frames[state]
+
+    def frame_or_stop(self, state: tuple[int, ...]) -> tuple[Picture, str]:
+        """Like `frame`; an error names the values at which it came up."""
+        try:
+            return self.frame(state)
+        except Exception as error:
+            raise RuntimeError(
+                f"The explorer's function failed at {self.values_at(state)}: {_describe(error)}"
+            ) from error
+
+
+def _live_widget(scene: _Scene):
     try:
         import ipywidgets
     except ImportError as error:
@@ -189,9 +240,9 @@ def _live_widget(scene: Scene):
             "A live explorer needs ipywidgets: pip install ipywidgets. "
             "Or set HELA_STATIC=1 for pictures made in advance."
         ) from error
-    first = scene.frame_or_stop(scene.start)
+    first, first_text = scene.frame_or_stop(scene.start)
     # Not ipywidgets.Image: it has no alternative text, and with a tooltip instead is not drawn.
-    picture = ipywidgets.HTML()
+    image = ipywidgets.HTML()
     readout = ipywidgets.HTML()
     controls = []
     for slider, at in zip(scene.sliders.values(), scene.start, strict=True):
@@ -205,33 +256,103 @@ def _live_widget(scene: Scene):
         )
         controls.append(control)
 
-    def show(frame: Frame, state: tuple[int, ...]) -> None:
-        picture.value = (
-            f'<img src="{data_uri(frame.webp)}" alt="{html.escape(scene.alt_at(state))}" '
-            f'width="{frame.width_px}" height="{frame.height_px}" '
+    def show(picture: Picture, text: str, state: tuple[int, ...]) -> None:
+        image.value = (
+            f'<img src="{picture.uri}" alt="{html.escape(scene.alt_at(state))}" '
+            f'width="{picture.width_px}" height="{picture.height_px}" '
             'style="max-width: 100%; height: auto; margin: 0">'
         )
-        readout.value = html.escape(frame.text)
+        readout.value = html.escape(text)
 
     def update(_change) -> None:
         state = tuple(control.value for control in controls)
         try:
-            frame = scene.frame(state)
+            picture, text = scene.frame(state)
         except Exception as error:  # in a callback it would only reach a log
             readout.value = (
-                f"<b>{html.escape(describe(error))}</b><br>"
+                f"<b>{html.escape(_describe(error))}</b><br>"
                 f"No picture at {html.escape(scene.values_at(state))}; the last one is shown."
             )
         else:
-            show(frame, state)
+            show(picture, text, state)
 
-    show(first, scene.start)
+    show(first, first_text, scene.start)
     for control in controls:
         control.observe(update, names="value")
     caption = ipywidgets.HTML(html.escape(scene.caption))
     # A pixel or two more than the picture: without it ipywidgets shows a scroll bar.
     layout = {"width": f"{first.width_px + 8}px", "max_width": "100%"}
-    return ipywidgets.VBox([picture, *controls, readout, caption], layout=layout)
+    return ipywidgets.VBox([image, *controls, readout, caption], layout=layout)
+
+
+def _static_page(scene: _Scene, name: str | None) -> PageHtml:
+    """Make the explorer's HTML: every picture, the controls and the script that joins them."""
+    states = itertools.product(*(range(len(s.values)) for s in scene.sliders.values()))
+    frames = {state: scene.frame_or_stop(state) for state in states}
+    stored = {}  # picture -> its number; equal pictures are stored once
+    for picture, _text in frames.values():
+        stored.setdefault(picture, len(stored))
+    first, first_text = frames[scene.start]
+    data = {
+        "alt": scene.alt,
+        "sliders": [{"label": s.label, "texts": s.texts} for s in scene.sliders.values()],
+        "states": [[stored[picture], text] for picture, text in frames.values()],
+        "first": stored[first],
+        # The first picture is in the page already, for readers without JavaScript.
+        "frames": [None if picture == first else picture.uri for picture in stored],
+    }
+    payload = json_of(data)
+    identity = figure_id("explorer", name, payload, first.webp, scene.caption)
+    controls = "".join(
+        _control(f"{identity}-{number}", slider)
+        for number, slider in enumerate(scene.sliders.values(), start=1)
+    )
+    label_ch, value_ch = (
+        max(len(text) for s in scene.sliders.values() for text in texts(s))
+        for texts in (lambda s: (s.label,), lambda s: () if s.is_choice else s.texts)
+    )
+    # The page's choice of class colours finds its pictures by this name.
+    shows_classes = any(picture.shows_classes for picture, _text in frames.values())
+    classes = "dark-light hela-classes" if shows_classes else "dark-light"
+    readout = ""
+    if any(text for _picture, text in frames.values()):
+        text = html.escape(first_text)
+        readout = f'<p class="hela-readout" role="status">{text}</p>'
+    body = (
+        f'<img class="{classes}" src="{first.uri}" width="{first.width_px}" '
+        f'height="{first.height_px}" alt="{html.escape(scene.alt_at(scene.start))}">\n'
+        f'<div class="hela-controls" hidden>{controls}</div>\n'
+        f"<noscript><p>Shown at {html.escape(scene.values_at(scene.start))}.</p></noscript>\n"
+        f"{readout}"
+    )
+    return frame(
+        "explorer",
+        body,
+        caption=scene.caption,
+        alt=scene.alt_at(scene.start),
+        identity=identity,
+        payload=payload,
+        style=f"max-width:{first.width_px}px;--label:{label_ch}ch;--value:{value_ch}ch",
+    )
+
+
+def _control(control_id: str, slider: Slider) -> str:
+    start = slider.values.index(slider.start)
+    label = f'<label for="{control_id}">{html.escape(slider.label)}</label>'
+    if slider.is_choice:
+        options = "".join(
+            f'<option value="{at}"{" selected" if at == start else ""}>{html.escape(text)}</option>'
+            for at, text in enumerate(slider.texts)
+        )
+        control = f'<select id="{control_id}" autocomplete="off">{options}</select>'
+    else:
+        text = html.escape(slider.texts[start])
+        control = (
+            f'<input type="range" id="{control_id}" min="0" max="{len(slider.values) - 1}" '
+            f'step="1" value="{start}" aria-valuetext="{text}" autocomplete="off">'
+            f'<span class="hela-value" aria-hidden="true">{text}</span>'
+        )
+    return f'<div class="hela-control">{label}{control}</div>'
 
 
 def _number_texts(values: list[float]) -> list[str]:
@@ -243,3 +364,8 @@ def _number_texts(values: list[float]) -> list[str]:
         return texts
     decimals = max(len(text.partition(".")[2]) for text in texts)
     return [f"{value:.{decimals}f}" for value in values]
+
+
+def _describe(error: Exception) -> str:
+    """Kind and message of an error, in one line."""
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,41 @@
+"""Show slices, results and volumes: figures, charts, explorers, surfaces and galleries of pages."""
+
+from helpers.show.charts import chart
+from helpers.show.explorers import Slider, explorer
+from helpers.show.figures import (
+    COMPARE_COLOURS,
+    OUTLINE_COLOURS,
+    STYLE,
+    compare,
+    legend,
+    nothing_to_draw,
+    outline,
+    overlay,
+    row,
+    source_note,
+    square_around,
+    thicken,
+)
+from helpers.show.galleries import Panel, gallery
+from helpers.show.surfaces import surface
+
+__all__ = [
+    "COMPARE_COLOURS",
+    "OUTLINE_COLOURS",
+    "STYLE",
+    "Panel",
+    "Slider",
+    "chart",
+    "compare",
+    "explorer",
+    "gallery",
+    "legend",
+    "nothing_to_draw",
+    "outline",
+    "overlay",
+    "row",
+    "source_note",
+    "square_around",
+    "surface",
+    "thicken",
+]
