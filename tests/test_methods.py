@@ -8,13 +8,19 @@ import pytest
 from helpers import methods, results
 from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
-from helpers.methods import all_of_them, one
 from helpers.phantom import Phantom
 from helpers.results.published import CURVES
+from helpers.settings import using
 from helpers.stack import phantom_stack
 
 TRADITIONAL = tuple(each for each in methods.METHODS if each.family is None)
 U_NET = next(each for each in methods.METHODS if each.work == "paper_unet")
+
+
+@pytest.fixture(autouse=True)
+def _in_use(settings):
+    with using(settings):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +32,30 @@ def states(report):
     return report.set_index(["method", "run"])["state"].to_dict()
 
 
-def test_traditional_methods_run_side_by_side_and_not_again(cell, settings):
-    first = methods.run_all(cell, TRADITIONAL, progress=False, settings=settings)
+def test_traditional_methods_run_side_by_side_and_not_again(cell):
+    first = methods.run_all(cell, TRADITIONAL, progress=False)
     assert set(first["state"]) == {"computed"}
     assert (first["minutes"] > 0).all()
 
-    table = results.load_runs(settings=settings)
+    table = results.load_runs()
     _, slices = methods.slices_of(cell, "smoke")
     for each in TRADITIONAL:
         own = table[(table["method"] == each.method) & (table["run"] == each.run)]
         assert set(own["slice"]) == set(slices)
-    costs = results.records(settings=settings).set_index("run")["seconds_per_slice"]
+    costs = results.records().set_index("run")["seconds_per_slice"]
     assert (costs > 0.001).all()
 
-    again = methods.run_all(cell, TRADITIONAL, progress=False, settings=settings)
+    again = methods.run_all(cell, TRADITIONAL, progress=False)
     assert set(again["state"]) == {"was there"}
-    after = results.records(settings=settings).set_index("run")["seconds_per_slice"]
+    after = results.records().set_index("run")["seconds_per_slice"]
     assert after.equals(costs)
 
 
-def test_the_label_maps_are_those_of_the_method(cell, settings):
+def test_the_label_maps_are_those_of_the_method(cell):
     from helpers import traditional
 
-    methods.run_method(TRADITIONAL[0], cell, settings=settings)
-    maps = results.label_maps("image processing", "2D", source="phantom", settings=settings)
+    methods.run_method(TRADITIONAL[0], cell)
+    maps = results.label_maps("image processing", "2D", source="phantom")
     assert isinstance(maps, LabelMaps)
     for number in maps.numbers:
         expected = traditional.segment_slice(cell.image(number), pixel_size_nm=cell.pixel_size_nm)
@@ -57,47 +63,45 @@ def test_the_label_maps_are_those_of_the_method(cell, settings):
 
 
 @pytest.mark.parametrize("method", TRADITIONAL[:2], ids=lambda each: each.run)
-def test_other_code_is_computed_again(cell, settings, monkeypatch, method):
-    assert methods.run_method(method, cell, settings=settings) == "computed"
-    monkeypatch.setattr(one, "fingerprint", lambda *parts: "other")
-    assert methods.run_method(method, cell, settings=settings) == "computed"
-    assert methods.run_method(method, cell, settings=settings) == "was there"
-    assert results.records(settings=settings)["code"].tolist() == ["other"]
+def test_other_code_is_computed_again(cell, monkeypatch, method):
+    assert methods.run_method(method, cell) == "computed"
+    monkeypatch.setattr(methods, "fingerprint", lambda *parts: "other")
+    assert methods.run_method(method, cell) == "computed"
+    assert methods.run_method(method, cell) == "was there"
+    assert results.records()["code"].tolist() == ["other"]
 
 
-def test_a_label_map_that_is_gone_is_computed_again(cell, settings):
-    methods.run_method(TRADITIONAL[1], cell, settings=settings)
-    maps = results.label_maps("image processing", "3D", source="phantom", settings=settings)
+def test_a_label_map_that_is_gone_is_computed_again(cell):
+    methods.run_method(TRADITIONAL[1], cell)
+    maps = results.label_maps("image processing", "3D", source="phantom")
     lost = maps.numbers[0]
     before = maps.read(lost)
     maps.path(lost).unlink()
-    assert methods.run_method(TRADITIONAL[1], cell, settings=settings) == "computed"
+    assert methods.run_method(TRADITIONAL[1], cell) == "computed"
     assert np.array_equal(maps.read(lost), before)
 
 
 def test_label_maps_of_the_third_dimension_are_kept_once(cell, settings):
-    methods.run_method(TRADITIONAL[1], cell, settings=settings)
+    methods.run_method(TRADITIONAL[1], cell)
     assert not list((settings.data_dir / "volume").rglob("*.tif"))
 
 
-def test_without_tensorflow_the_networks_are_left_out_and_say_so(cell, settings, monkeypatch):
-    monkeypatch.setattr(all_of_them, "has_tensorflow", lambda: False)
-    report = methods.run_all(cell, (TRADITIONAL[0], U_NET), progress=False, settings=settings)
+def test_without_tensorflow_the_networks_are_left_out_and_say_so(cell, monkeypatch):
+    monkeypatch.setattr(methods, "has_tensorflow", lambda: False)
+    report = methods.run_all(cell, (TRADITIONAL[0], U_NET), progress=False)
     assert states(report) == {
         ("image processing", "2D"): "computed",
         ("U-Net", "no skips"): methods.NO_TENSORFLOW,
     }
-    assert results.records(settings=settings)["method"].tolist() == ["image processing"]
+    assert results.records()["method"].tolist() == ["image processing"]
 
 
-def test_what_a_method_raises_is_raised(cell, settings):
+def test_what_a_method_raises_is_raised(cell):
     def broken(number):
         raise OSError(f"slice {number} is damaged")
 
     with pytest.raises(OSError, match="is damaged"):
-        methods.run_all(
-            replace(cell, _image=broken), TRADITIONAL[:1], progress=False, settings=settings
-        )
+        methods.run_all(replace(cell, _image=broken), TRADITIONAL[:1], progress=False)
 
 
 def test_a_profile_changes_how_many_slices(cell):
@@ -115,19 +119,19 @@ def test_every_method_of_the_paper_has_its_curve():
     assert names == {c.method for c in CURVES if not c.method.startswith("later")}
 
 
-def test_a_network_is_trained_scored_and_not_trained_again(cell, settings, monkeypatch):
+def test_a_network_is_trained_scored_and_not_trained_again(cell, monkeypatch):
     pytest.importorskip("tensorflow", reason="networks need TensorFlow")
     import helpers.training
 
     texts = []
-    assert methods.run_method(U_NET, cell, settings=settings, report=texts.append) == "computed"
+    assert methods.run_method(U_NET, cell, report=texts.append) == "computed"
     assert "step 1" in texts
-    record = results.records(settings=settings).iloc[0]
+    record = results.records().iloc[0]
     assert record["training_minutes"] > 0
     assert record["weights"] == "random initialisation"
     trained = set(record["training_slices"])
     assert trained
-    table = results.load_runs(settings=settings)
+    table = results.load_runs()
     assert set(table.loc[table["training"], "slice"]) <= trained
     assert not set(table.loc[~table["training"], "slice"]) & trained
 
@@ -135,6 +139,6 @@ def test_a_network_is_trained_scored_and_not_trained_again(cell, settings, monke
         raise AssertionError("trained again")
 
     monkeypatch.setattr(helpers.training, "train", never)
-    assert methods.run_method(U_NET, cell, settings=settings) == "was there"
+    assert methods.run_method(U_NET, cell) == "was there"
     with pytest.raises(AssertionError, match="trained again"):
-        methods.run_method(U_NET, cell, seed=1, settings=settings)
+        methods.run_method(U_NET, cell, seed=1)

@@ -1,7 +1,6 @@
 import json
 import warnings
 import weakref
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,8 +17,15 @@ from helpers.machine import peak_memory_mb
 from helpers.results import evaluation, tables
 from helpers.results.runs import Record, RunFolder, read_run, results_dir
 from helpers.results.tables import read_csv, write_csv
+from helpers.settings import using
 
 WANTED = (1, 2, 3)
+
+
+@pytest.fixture(autouse=True)
+def _in_use(settings):
+    with using(settings):
+        yield
 
 
 @pytest.fixture
@@ -49,8 +55,8 @@ class Segmenter:
         return np.roll(self.truth[number - 1], 2, axis=1)
 
 
-def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
-    table = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings, seed=3)
+def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth):
+    table = results.evaluate(Segmenter(truth), stack, method="shift", seed=3)
     assert list(table.columns) == list(tables.COLUMNS)
     nucleus = table[(table["metric"] == "jaccard") & (table["class"] == "nucleus")]
     assert nucleus["value"].tolist()[:2] == [pytest.approx(22 / 26)] * 2
@@ -58,7 +64,7 @@ def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
     assert nucleus["present"].tolist() == [True, True, False]
     assert not table["training"].any()
     assert (table["metric"] == "seconds").sum() == 3
-    folder = results_dir(settings) / "own" / "smoke" / "shift" / "default"
+    folder = results_dir() / "own" / "smoke" / "shift" / "default"
     assert (folder / "labels" / "slice_0002.tif").exists()
     record = json.loads((folder / "record.json").read_text())
     assert record["stack"] == "toy"
@@ -70,60 +76,60 @@ def test_evaluate_keeps_label_maps_scores_and_a_record(stack, truth, settings):
     pd.testing.assert_frame_equal(read_run(folder)[1], table)
 
 
-def test_what_is_computed_is_not_computed_again(stack, truth, settings):
+def test_what_is_computed_is_not_computed_again(stack, truth):
     first, again = Segmenter(truth), Segmenter(truth)
-    before = results.evaluate(first, stack, method="shift", settings=settings)
-    after = results.evaluate(again, stack, method="shift", settings=settings)
+    before = results.evaluate(first, stack, method="shift")
+    after = results.evaluate(again, stack, method="shift")
     assert first.asked == [1, 2, 3]
     assert again.asked == []
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_a_failed_run_names_the_slice_and_goes_on_there(stack, truth, settings):
+def test_a_failed_run_names_the_slice_and_goes_on_there(stack, truth):
     with pytest.raises(RuntimeError, match="failed on slice 2: ZeroDivisionError: no seed"):
-        results.evaluate(Segmenter(truth, fail_at=2), stack, method="shift", settings=settings)
+        results.evaluate(Segmenter(truth, fail_at=2), stack, method="shift")
     with pytest.warns(UserWarning, match=r"shift.default is skipped: it is not finished: 1 slices"):
-        assert results.load_runs(settings=settings).empty
+        assert results.load_runs().empty
     again = Segmenter(truth)
-    table = results.evaluate(again, stack, method="shift", settings=settings)
+    table = results.evaluate(again, stack, method="shift")
     assert again.asked == [2, 3]
     assert sorted(table["slice"].unique()) == [1, 2, 3]
-    assert len(results.load_runs(settings=settings)) == len(table)
+    assert len(results.load_runs()) == len(table)
 
 
-def test_lost_scores_and_damaged_maps_are_made_again(stack, truth, settings):
-    before = results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
-    folder = results_dir(settings) / "own/smoke/shift/default"
+def test_lost_scores_and_damaged_maps_are_made_again(stack, truth):
+    before = results.evaluate(Segmenter(truth), stack, method="shift")
+    folder = results_dir() / "own/smoke/shift/default"
     (folder / "table.csv").write_text("nonsense")
     (folder / "labels/slice_0003.tif").write_bytes(b"II*")
     again = Segmenter(truth)
-    after = results.evaluate(again, stack, method="shift", settings=settings)
+    after = results.evaluate(again, stack, method="shift")
     assert again.asked == [3]
     keep = before["metric"] != "seconds"
     left = after[after["metric"] != "seconds"].reset_index(drop=True)
     pd.testing.assert_frame_equal(before[keep].reset_index(drop=True), left)
 
 
-def test_another_run_of_that_name_is_never_lost(stack, truth, settings):
-    results.evaluate(Segmenter(truth), stack, method="shift", seed=1, settings=settings)
+def test_another_run_of_that_name_is_never_lost(stack, truth):
+    results.evaluate(Segmenter(truth), stack, method="shift", seed=1)
     with pytest.raises(ValueError, match=r"seed is 1 there, 2 here.*[Gg]ive this run another name"):
-        results.evaluate(Segmenter(truth), stack, method="shift", seed=2, settings=settings)
+        results.evaluate(Segmenter(truth), stack, method="shift", seed=2)
     again = Segmenter(truth)
-    results.evaluate(again, stack, method="shift", seed=2, overwrite=True, settings=settings)
+    results.evaluate(again, stack, method="shift", seed=2, overwrite=True)
     assert again.asked == [1, 2, 3]
-    assert results.records(settings=settings)["seed"].tolist() == [2]
+    assert results.records()["seed"].tolist() == [2]
 
 
-def test_a_changed_function_is_another_run(stack, settings):
+def test_a_changed_function_is_another_run(stack):
     def nothing(image):
         return np.full(image.shape, Label.CELL, np.uint8)
 
     def everything(image):
         return np.full(image.shape, Label.NUCLEUS, np.uint8)
 
-    results.evaluate(nothing, stack, method="mine", settings=settings)
+    results.evaluate(nothing, stack, method="mine")
     with pytest.raises(ValueError, match="code is "):
-        results.evaluate(everything, stack, method="mine", settings=settings)
+        results.evaluate(everything, stack, method="mine")
     assert results.fingerprint(nothing) == results.fingerprint(nothing)
     with pytest.raises(ValueError, match="give code="):
         results.fingerprint(max)
@@ -145,7 +151,7 @@ def test_fingerprints_know_partials_packages_and_classes_of_notebooks():
     assert results.fingerprint(shift, "1") != results.fingerprint(shift, "2")
 
 
-def test_one_slice_at_a_time_is_in_memory(settings):
+def test_one_slice_at_a_time_is_in_memory():
     stack = own_data.open_stack(
         np.full((9, 30, 30), 3, np.uint8),
         voxel_nm=(50, 10, 10),
@@ -159,43 +165,37 @@ def test_one_slice_at_a_time_is_in_memory(settings):
         given.extend([weakref.ref(image), weakref.ref(labels)])
         return labels
 
-    results.evaluate(segmenter, stack, method="copy", settings=settings)
+    results.evaluate(segmenter, stack, method="copy")
     assert len(alive) == 9
     assert max(alive) <= 1  # the labels of the slice before
 
 
-def test_slices_can_be_added(stack, truth, settings):
-    results.evaluate(Segmenter(truth), stack, method="shift", slices=[1], settings=settings)
+def test_slices_can_be_added(stack, truth):
+    results.evaluate(Segmenter(truth), stack, method="shift", slices=[1])
     more = Segmenter(truth)
-    table = results.evaluate(more, stack, method="shift", slices=[3], settings=settings)
+    table = results.evaluate(more, stack, method="shift", slices=[3])
     assert more.asked == [3]
     assert table["slice"].unique().tolist() == [3]
-    assert results.load_runs(settings=settings)["slice"].unique().tolist() == [1, 3]
+    assert results.load_runs()["slice"].unique().tolist() == [1, 3]
 
 
-def test_scores_made_otherwise_are_made_again_from_the_label_maps(stack, truth, settings):
-    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
+def test_scores_made_otherwise_are_made_again_from_the_label_maps(stack, truth):
+    results.evaluate(Segmenter(truth), stack, method="shift")
     again = Segmenter(truth)
-    results.evaluate(
-        again, stack, method="shift", slices=[2], classes=[Label.NUCLEUS], settings=settings
-    )
+    results.evaluate(again, stack, method="shift", slices=[2], classes=[Label.NUCLEUS])
     assert again.asked == []
-    table = results.load_runs(settings=settings)
+    table = results.load_runs()
     assert set(table["class"]) == {"nucleus", "all"}
     assert set(table.loc[table["class"] == "all", "metric"]) == {"seconds"}
     assert table["slice"].unique().tolist() == [1, 2, 3]
 
 
-def test_training_slices_are_marked(stack, truth, settings):
-    known = results.evaluate(
-        Segmenter(truth), stack, method="a", training_slices=[2], settings=settings
-    )
+def test_training_slices_are_marked(stack, truth):
+    known = results.evaluate(Segmenter(truth), stack, method="a", training_slices=[2])
     assert known.groupby("slice")["training"].first().tolist() == [False, True, False]
-    unknown = results.evaluate(
-        Segmenter(truth), stack, method="b", training_slices=None, settings=settings
-    )
+    unknown = results.evaluate(Segmenter(truth), stack, method="b", training_slices=None)
     assert unknown["training"].isna().all()
-    table = results.load_runs(settings=settings)
+    table = results.load_runs()
     assert results.summary(table, window=None)["training"].tolist() == ["1 of 2", "not known which"]
     only_test = results.summary(table, window=None, test_only=True)
     assert only_test["slices"].tolist() == [1]
@@ -212,17 +212,15 @@ def test_training_slices_are_marked(stack, truth, settings):
         (lambda m: None, ValueError, r"slice 1 have shape \(\)"),
     ],
 )
-def test_what_is_no_label_map_is_refused(stack, truth, settings, wrong, error, message):
+def test_what_is_no_label_map_is_refused(stack, truth, wrong, error, message):
     with pytest.raises(error, match=message):
-        results.evaluate(
-            lambda image: wrong(truth[0]), stack, method="x", code="x", settings=settings
-        )
+        results.evaluate(lambda image: wrong(truth[0]), stack, method="x", code="x")
 
 
-def test_a_stack_without_truth_names_the_slice(truth, settings):
+def test_a_stack_without_truth_names_the_slice(truth):
     bare = own_data.open_stack(truth, voxel_nm=(50, 10, 10))
     with pytest.raises(ValueError, match=r"no ground truth \(one nucleus\) of slice 1"):
-        results.evaluate(lambda image: image, bare, method="x", settings=settings)
+        results.evaluate(lambda image: image, bare, method="x")
 
 
 def _write_tiff(path, labels):
@@ -238,20 +236,20 @@ def _write_matlab(path, labels):
 
 
 @pytest.mark.parametrize("write", [_write_tiff, _write_png, _write_matlab])
-def test_label_maps_from_elsewhere(stack, truth, settings, tmp_path, write):
+def test_label_maps_from_elsewhere(stack, truth, tmp_path, write):
     folder = tmp_path / "theirs"
     folder.mkdir()
     for number in WANTED:
         write(folder / f"cell_7_z{number:04d}", truth[number - 1] * np.uint8(10))
     ids = {10: 1, 20: Label.NUCLEUS, 30: 3, 40: 4}
-    table = results.evaluate(folder, stack, method="theirs", ids=ids, settings=settings)
+    table = results.evaluate(folder, stack, method="theirs", ids=ids)
     jaccard = table[table["metric"] == "jaccard"]["value"]
     assert (jaccard.dropna() == 1).all()
     assert not (table["metric"] == "seconds").any()
 
     del ids[20]
     with pytest.raises(ValueError, match=r"slice 1 has the numbers 20(\.0)?, which ids does not"):
-        results.evaluate(folder, stack, method="other", ids=ids, settings=settings)
+        results.evaluate(folder, stack, method="other", ids=ids)
 
 
 def test_palette_numbers_are_the_labels(stack, truth, tmp_path):
@@ -262,27 +260,25 @@ def test_palette_numbers_are_the_labels(stack, truth, tmp_path):
     np.testing.assert_array_equal(results.LabelFolder(tmp_path).read(1), truth[0])
 
 
-def test_label_maps_that_changed_are_scored_again(stack, truth, settings, tmp_path):
+def test_label_maps_that_changed_are_scored_again(stack, truth, tmp_path):
     for number in WANTED:
         _write_tiff(tmp_path / f"{number}", truth[number - 1])
-    results.evaluate(tmp_path, stack, method="theirs", settings=settings)
+    results.evaluate(tmp_path, stack, method="theirs")
     _write_tiff(tmp_path / "2", np.roll(truth[1], 2, axis=1))
-    table = results.evaluate(tmp_path, stack, method="theirs", settings=settings)
+    table = results.evaluate(tmp_path, stack, method="theirs")
     found = results.by_slice(table, window=None)
     assert found.to_numpy().ravel().tolist() == [1, pytest.approx(22 / 26)]
 
 
-def test_our_own_label_maps(stack, truth, settings, tmp_path):
+def test_our_own_label_maps(stack, truth, tmp_path):
     maps = LabelMaps(tmp_path / "maps", {"seed": 1})
     for number in (1, 3):
         maps.write(number, truth[number - 1])
     with pytest.raises(ValueError, match=r"lacks the slices 2; .* those it has: 1, 3"):
-        results.evaluate(maps, stack, method="volume", settings=settings)
-    table = results.evaluate(
-        maps, stack, method="volume", slices=[1, 3], seconds_per_slice=0.5, settings=settings
-    )
+        results.evaluate(maps, stack, method="volume")
+    table = results.evaluate(maps, stack, method="volume", slices=[1, 3], seconds_per_slice=0.5)
     assert table["slice"].unique().tolist() == [1, 3]
-    assert results.records(settings=settings)["seconds_per_slice"].tolist() == [0.5]
+    assert results.records()["seconds_per_slice"].tolist() == [0.5]
 
 
 def test_a_folder_that_leaves_questions_is_refused(tmp_path):
@@ -310,15 +306,15 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "end.", " x", "é", "a" * 81])
-def test_names_must_be_fit_for_a_folder(stack, settings, name):
+def test_names_must_be_fit_for_a_folder(stack, name):
     with pytest.raises(ValueError, match=r"method is .* allowed are up to 80 letters"):
-        results.evaluate(lambda image: image, stack, method=name, settings=settings)
+        results.evaluate(lambda image: image, stack, method=name)
 
 
-def test_damaged_and_foreign_folders_are_named_and_skipped(stack, truth, settings):
+def test_damaged_and_foreign_folders_are_named_and_skipped(stack, truth):
     for method in ("good", "no record", "bad record", "bad table", "short table"):
-        results.evaluate(Segmenter(truth), stack, method=method, settings=settings)
-    top = results_dir(settings) / "own/smoke"
+        results.evaluate(Segmenter(truth), stack, method=method)
+    top = results_dir() / "own/smoke"
     (top / "no record/default/record.json").unlink()
     (top / "bad record/default/record.json").write_text('{"method": 1}')
     (top / "bad table/default/table.csv").write_text("a,b\n1,2\n")
@@ -328,27 +324,27 @@ def test_damaged_and_foreign_folders_are_named_and_skipped(stack, truth, setting
     (top / "a file").write_text("")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert set(results.load_runs(settings=settings)["method"]) == {"good"}
+        assert set(results.load_runs()["method"]) == {"good"}
     texts = [str(warning.message) for warning in caught]
     assert len(texts) == 5
     for name in ("no record", "bad record", "bad table", "short table", "foreign"):
         assert any(name in text and "is skipped" in text for text in texts)
 
 
-def test_profiles_and_sources_do_not_mix(stack, truth, settings):
-    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
-    quick = replace(settings, profile="quick")
-    assert results.load_runs(settings=quick).empty
-    results.evaluate(Segmenter(truth), stack, method="shift", settings=quick)
-    assert set(results.load_runs(settings=quick)["profile"]) == {"quick"}
-    assert set(results.load_runs(profile="all", settings=quick)["profile"]) == {"quick", "smoke"}
-    assert results.load_runs(source="sample", settings=quick).empty
-    both = results.load_runs(profile="all", settings=quick)
+def test_profiles_and_sources_do_not_mix(stack, truth):
+    results.evaluate(Segmenter(truth), stack, method="shift")
+    with using(profile="quick"):
+        assert results.load_runs().empty
+        results.evaluate(Segmenter(truth), stack, method="shift")
+        assert set(results.load_runs()["profile"]) == {"quick"}
+        both = results.load_runs(profile="all")
+        assert set(both["profile"]) == {"quick", "smoke"}
+        assert results.load_runs(source="sample").empty
     with pytest.raises(ValueError, match="slice 1 of shift, run default, twice"):
         results.by_slice(both, window=None)
 
 
-def test_an_interrupt_keeps_what_is_done(stack, truth, settings, monkeypatch):
+def test_an_interrupt_keeps_what_is_done(stack, truth, monkeypatch):
     class Interrupted(Segmenter):
         def __call__(self, image, number):
             if number == 3:
@@ -357,9 +353,9 @@ def test_an_interrupt_keeps_what_is_done(stack, truth, settings, monkeypatch):
 
     monkeypatch.setattr(evaluation, "SAVE_EVERY_S", 0)
     with pytest.raises(KeyboardInterrupt):
-        results.evaluate(Interrupted(truth), stack, method="i", code="same", settings=settings)
+        results.evaluate(Interrupted(truth), stack, method="i", code="same")
     again = Segmenter(truth)
-    results.evaluate(again, stack, method="i", code="same", settings=settings)
+    results.evaluate(again, stack, method="i", code="same")
     assert again.asked == [3]
 
 
@@ -386,14 +382,14 @@ def test_tables_survive_a_file(tmp_path):
         tables.as_table([dict.fromkeys(tables.COLUMNS[:6], "1")])
 
 
-def test_a_record_with_other_entries_is_refused(stack, truth, settings):
-    results.evaluate(Segmenter(truth), stack, method="shift", settings=settings)
-    folder = results_dir(settings) / "own/smoke/shift/default"
+def test_a_record_with_other_entries_is_refused(stack, truth):
+    results.evaluate(Segmenter(truth), stack, method="shift")
+    folder = results_dir() / "own/smoke/shift/default"
     record = read_run(folder)[0]
     assert Record.from_json(json.loads((folder / "record.json").read_text())) == record
     with pytest.raises(ValueError, match="entries it should: colour"):
         Record.from_json({**record.__dict__, "colour": 1})
-    assert RunFolder(record, settings=settings).load() is not None
+    assert RunFolder(record).load() is not None
 
 
 def _rows(method, values, present, metric="jaccard", origin="computed"):

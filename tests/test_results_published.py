@@ -1,12 +1,10 @@
 """The published numbers, recomputed from the published files."""
 
-from dataclasses import replace
-
 import pytest
 
 from helpers import results, sample
 from helpers.results import published
-from helpers.settings import Settings
+from helpers.settings import Settings, using
 from helpers.stack import load_stack
 
 CENTRAL = (71, 216)
@@ -21,7 +19,8 @@ def published_settings(data_dir):
 
 @pytest.fixture(scope="module")
 def table(published_settings):
-    return results.load_published(settings=published_settings)
+    with using(published_settings):
+        return results.load_published()
 
 
 @pytest.mark.parametrize(
@@ -56,34 +55,35 @@ def test_test_only_leaves_out_what_may_have_been_trained_on(table):
     assert found["slices"].droplevel(["origin", "run"])["U-Net"] == 151 - 40
 
 
-def test_a_damaged_figure_is_named(settings, monkeypatch, tmp_path):
+def test_a_damaged_figure_is_named(monkeypatch, tmp_path):
     (tmp_path / "figure.fig").write_bytes(b"MATLAB 5.0 no")
     monkeypatch.setattr(published.data, "fetch", lambda *_, **__: tmp_path / "figure.fig")
     with pytest.raises(ValueError, match=r"figure\.fig cannot be read as a MATLAB figure"):
-        results.load_published(settings=settings)
+        results.load_published()
 
 
 @pytest.fixture
 def own(published_settings, data_dir, tmp_path):
-    """Return settings with the published files and a results folder of the test's own."""
+    """Use the published files, and a results folder of the test's own."""
     folder = tmp_path / "data"
     folder.mkdir()
     for each in data_dir.iterdir():
         if each.name != "results":
             (folder / each.name).symlink_to(each)
-    return replace(published_settings, data_dir=folder)
+    with using(published_settings, data_dir=folder):
+        yield
 
 
 def test_another_cell_has_no_recovered_segmentations(own):
-    stack = load_stack("phantom", settings=own)
+    stack = load_stack("phantom")
     with pytest.raises(ValueError, match="no slice that the published figures show"):
-        results.evaluate_recovered(stack, settings=own)
+        results.evaluate_recovered(stack)
 
 
 @pytest.mark.filterwarnings("ignore:Slices .* of the sample are left out")
 def test_the_authors_later_segmentations_score_above_their_curve(own, table):
-    stack = load_stack("sample", settings=own)
-    recovered = results.evaluate_recovered(stack, settings=own)
+    stack = load_stack("sample")
+    recovered = results.evaluate_recovered(stack)
     assert set(recovered["origin"]) == {"recovered"}
     assert set(recovered["class"]) == {"nucleus"}
     image_processing = recovered[recovered["method"] == "image processing"]

@@ -1,7 +1,6 @@
 """The teaching notes: timetables that add up, and a league table that can be made."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 
 from helpers import results, stack
-from helpers import settings as settings_module
 from helpers.labels import Label
 from helpers.results.runs import results_dir
+from helpers.settings import using
 
 PAGE = (Path(__file__).resolve().parent.parent / "book" / "teaching.md").read_text(encoding="utf-8")
 
@@ -40,9 +39,15 @@ def test_the_week_has_five_days_of_four_hours():
     assert days == dict.fromkeys("12345", 240)
 
 
-def test_the_league_of_a_class_from_the_teams_folders(settings, tmp_path, monkeypatch):
-    settings = replace(settings, source="phantom")
-    cell = stack.load_stack(settings=settings)
+@pytest.fixture
+def _phantom(settings):
+    with using(settings, source="phantom"):
+        yield
+
+
+@pytest.mark.usefixtures("_phantom")
+def test_the_league_of_a_class_from_the_teams_folders(tmp_path):
+    cell = stack.load_stack()
     slices = [cell.example - 1, cell.example]
 
     def good(image, number):
@@ -52,13 +57,12 @@ def test_the_league_of_a_class_from_the_teams_folders(settings, tmp_path, monkey
         return np.full_like(cell.labels(number), Label.CELL)
 
     for name, method in {"team Golgi": good, "team Krebs": poor}.items():
-        own = replace(settings, data_dir=tmp_path / name)
         arguments = {"method": name, "run": "first try", "slices": slices, "code": name}
-        results.evaluate(method, cell, settings=own, **arguments)
-        handed_in = results_dir(own) / "phantom" / "smoke" / name
-        copytree(handed_in, results_dir(settings) / "phantom" / "smoke" / name)
+        with using(data_dir=tmp_path / name):
+            results.evaluate(method, cell, **arguments)
+            handed_in = results_dir() / "phantom" / "smoke" / name
+        copytree(handed_in, results_dir() / "phantom" / "smoke" / name)
 
-    monkeypatch.setattr(settings_module, "current", lambda: settings)
     code = next(
         block
         for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

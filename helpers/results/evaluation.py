@@ -12,14 +12,12 @@ import pandas as pd
 from tqdm import tqdm
 
 import helpers.metrics
-from helpers import machine
-from helpers import settings as settings_module
+from helpers import machine, settings
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label, check_choice
 from helpers.results.foreign import LabelFolder, translate
 from helpers.results.runs import Record, RunFolder, fingerprint
 from helpers.results.tables import ORIGINS, as_table, score_rows
-from helpers.settings import Settings
 from helpers.stack_type import Stack
 
 Segmenter = Callable[..., np.ndarray] | LabelMaps | LabelFolder | Path | str
@@ -51,7 +49,6 @@ def evaluate(
     timed: bool = True,
     overwrite: bool = False,
     progress: bool = False,
-    settings: Settings | None = None,
 ) -> pd.DataFrame:
     """Segment slices, score them, and keep both on disk.
 
@@ -98,8 +95,6 @@ def evaluate(
         Whether to delete a run of the same name that was something else.
     progress : bool
         Whether to show a bar.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -117,7 +112,6 @@ def evaluate(
     RuntimeError
         If `segmenter` fails; the message names the slice.
     """
-    settings = settings or settings_module.current()
     check_choice(origin, "origin", ORIGINS)
     check_choice(truth, "truth", TRUTHS)
     wanted = tuple(stack.slice_numbers if slices is None else slices)
@@ -134,7 +128,7 @@ def evaluate(
         origin=origin,
         source=stack.source,
         stack=stack.name,
-        profile=settings.profile,
+        profile=settings.current().profile,
         shape=tuple(map(int, stack.shape)),
         pixel_size_nm=float(stack.pixel_size_nm),
         split=split,
@@ -153,7 +147,7 @@ def evaluate(
         training_minutes=training_minutes,
         peak_memory_mb=peak_memory_mb,
     )
-    folder = RunFolder(record, overwrite=overwrite, settings=settings)
+    folder = RunFolder(record, overwrite=overwrite)
     old, old_table = folder.load() or (None, None)
     seconds = _seconds_by_slice(old_table)
     done = _rows_that_hold(old, old_table, record)

@@ -12,7 +12,6 @@ from helpers import data, sample
 from helpers.labels import Label
 from helpers.results.evaluation import evaluate
 from helpers.results.tables import as_table
-from helpers.settings import Settings
 from helpers.stack_type import Stack
 
 FIGURES = {
@@ -63,13 +62,8 @@ classes allow, and near that of the authors' segmentations scored so.
 """
 
 
-def load_published(*, settings: Settings | None = None) -> pd.DataFrame:
+def load_published() -> pd.DataFrame:
     """Read the per-slice curves that the authors published.
-
-    Parameters
-    ----------
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -93,7 +87,7 @@ def load_published(*, settings: Settings | None = None) -> pd.DataFrame:
     """
     rows = []
     for metric, name in FIGURES.items():
-        curves = _read_curves(data.fetch(name, settings=settings))
+        curves = _read_curves(data.fetch(name))
         for curve, (slices, values) in zip(CURVES, curves, strict=True):
             trained = curve.training_slices
             rows.append(
@@ -154,7 +148,7 @@ PANELS = {
 """Method and ground truth of each panel of the published figures."""
 
 
-def evaluate_recovered(stack: Stack, *, settings: Settings | None = None) -> pd.DataFrame:
+def evaluate_recovered(stack: Stack) -> pd.DataFrame:
     """Score the authors' own later segmentations on the same slices as ours.
 
     They are not those behind the paper's curve, see `helpers.sample.authors_result`.
@@ -163,8 +157,6 @@ def evaluate_recovered(stack: Stack, *, settings: Settings | None = None) -> pd.
     ----------
     stack : Stack
         The sample or the full stack.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -190,7 +182,7 @@ def evaluate_recovered(stack: Stack, *, settings: Settings | None = None) -> pd.
     for panel, (method, truth) in PANELS.items():
 
         def recover(_image, number, panel=panel):
-            return sample.authors_result(number, panel, settings=settings)
+            return sample.authors_result(number, panel)
 
         tables.append(
             evaluate(
@@ -207,7 +199,6 @@ def evaluate_recovered(stack: Stack, *, settings: Settings | None = None) -> pd.
                 split="none" if panel == "b" else "not published",
                 device="not published",
                 timed=False,
-                settings=settings,
             )
         )
     return as_table(pd.concat(tables, ignore_index=True))

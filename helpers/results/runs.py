@@ -11,11 +11,10 @@ from types import ModuleType
 
 import pandas as pd
 
-from helpers import settings as settings_module
+from helpers import settings
 from helpers.atomic import write_whole
 from helpers.label_maps import LabelMaps
 from helpers.results.tables import COLUMNS, as_table, check_name, read_csv, write_csv
-from helpers.settings import Settings
 
 RECORD, TABLE, LABELS = "record.json", "table.csv", "labels"
 
@@ -171,20 +170,15 @@ def _sources(part) -> list[str]:
         ) from None
 
 
-def results_dir(settings: Settings | None = None) -> Path:
+def results_dir() -> Path:
     """Return the folder that holds all runs.
-
-    Parameters
-    ----------
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
     Path
         ``results`` in the data folder. A run's folder is ``<source>/<profile>/<method>/<run>``.
     """
-    return (settings or settings_module.current()).data_dir / "results"
+    return settings.current().data_dir / "results"
 
 
 class RunFolder:
@@ -196,8 +190,6 @@ class RunFolder:
         What the run is.
     overwrite : bool
         Whether another run of that name is deleted.
-    settings : Settings, optional
-        By default those of the environment.
 
     Raises
     ------
@@ -206,16 +198,14 @@ class RunFolder:
         message says in what.
     """
 
-    def __init__(
-        self, record: Record, *, overwrite: bool = False, settings: Settings | None = None
-    ):
+    def __init__(self, record: Record, *, overwrite: bool = False):
         names = (
             check_name(record.source, "source"),
             check_name(record.profile, "profile"),
             check_name(record.method, "method"),
             check_name(record.run, "run"),
         )
-        self.path = results_dir(settings).joinpath(*names)
+        self.path = results_dir().joinpath(*names)
         try:
             self.maps = LabelMaps(self.path / LABELS, record.identity())
         except ValueError as error:
@@ -293,7 +283,6 @@ def label_maps(
     *,
     source: str,
     profile: str | None = None,
-    settings: Settings | None = None,
 ) -> LabelMaps:
     """Open the label maps of a run.
 
@@ -302,8 +291,6 @@ def label_maps(
     method, run, source : str
     profile : str, optional
         By default that of the settings.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -316,15 +303,14 @@ def label_maps(
     ValueError
         If it is damaged.
     """
-    settings = settings or settings_module.current()
-    names = (source, profile or settings.profile, method, run)
-    folder = results_dir(settings).joinpath(*names)
+    names = (source, profile or settings.current().profile, method, run)
+    folder = results_dir().joinpath(*names)
     record, _ = read_run(folder)
     return LabelMaps(folder / LABELS, record.identity())
 
 
 def read_runs(
-    *, source: str | None = None, profile: str | None = None, settings: Settings | None = None
+    *, source: str | None = None, profile: str | None = None
 ) -> dict[Path, tuple[Record, pd.DataFrame]]:
     """Read all runs that are complete.
 
@@ -334,8 +320,6 @@ def read_runs(
         Those on slices from this source alone.
     profile : str, optional
         By default that of the settings; ``all`` for every one.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -347,8 +331,8 @@ def read_runs(
     UserWarning
         For each folder that is skipped, because it is damaged, foreign or not complete.
     """
-    top = results_dir(settings)
-    profile = profile or (settings or settings_module.current()).profile
+    top = results_dir()
+    profile = profile or settings.current().profile
     found = {}
     pattern = "/".join((source or "*", "*" if profile == "all" else profile, "*", "*"))
     for folder in sorted(path for path in top.glob(pattern) if path.is_dir()):
@@ -365,14 +349,12 @@ def read_runs(
     return found
 
 
-def records(
-    *, source: str | None = None, profile: str | None = None, settings: Settings | None = None
-) -> pd.DataFrame:
+def records(*, source: str | None = None, profile: str | None = None) -> pd.DataFrame:
     """List what all complete runs were and what they cost.
 
     Parameters
     ----------
-    source, profile, settings
+    source, profile
         As for `read_runs`.
 
     Returns
@@ -380,18 +362,16 @@ def records(
     DataFrame
         A row a run, a column an entry of `Record`.
     """
-    found = read_runs(source=source, profile=profile, settings=settings)
+    found = read_runs(source=source, profile=profile)
     return pd.DataFrame([asdict(record) for record, _ in found.values()])
 
 
-def load_runs(
-    *, source: str | None = None, profile: str | None = None, settings: Settings | None = None
-) -> pd.DataFrame:
+def load_runs(*, source: str | None = None, profile: str | None = None) -> pd.DataFrame:
     """Read the tables of all complete runs into one.
 
     Parameters
     ----------
-    source, profile, settings
+    source, profile
         As for `read_runs`.
 
     Returns
@@ -401,7 +381,7 @@ def load_runs(
     """
     tables = [
         table.assign(source=record.source, profile=record.profile)
-        for record, table in read_runs(source=source, profile=profile, settings=settings).values()
+        for record, table in read_runs(source=source, profile=profile).values()
     ]
     if not tables:
         return as_table(pd.DataFrame(columns=[*COLUMNS, "source", "profile"]))

@@ -1,0 +1,392 @@
+"""Every method of the book on one stack, with one call: `run_all`.
+
+What it finds is scored by `helpers.results` and stays on disk; what is there is not computed again.
+Each method has a process of its own: some run side by side, some one after the other.
+"""
+
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import loky
+import pandas as pd
+from tqdm.auto import tqdm
+
+import helpers.traditional
+import helpers.training
+import helpers.volume
+from helpers import settings
+from helpers.atomic import write_whole
+from helpers.fine_tuning import TRIAL_SLICES, split_of
+from helpers.label_maps import LabelMaps
+from helpers.results.evaluation import evaluate, scoring_code
+from helpers.results.runs import fingerprint, read_run, results_dir
+from helpers.settings import Settings
+from helpers.stack_type import Stack
+from helpers.training import Recipe
+from helpers.training.files import locked
+
+SLICES = {"smoke": 4, "quick": 60, "paper": None}
+"""How many slices a profile scores, evenly from first to last; None for all.
+
+In a trial run half of them, from the middle of the stack, are training slices of the networks.
+"""
+
+IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480, 3)}
+"""What networks see that see whole slices. The paper's size is 360 x 480."""
+
+TILE_PX = {"smoke": 256, "quick": 512, "paper": 512}
+"""Side of the tiles for networks that were trained on patches."""
+
+NO_TENSORFLOW = "left out, no TensorFlow: pip install -r requirements.txt"
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the book, as tables name it.
+
+    Attributes
+    ----------
+    method, run : str
+        The method is named as its published curve is, so that both get one colour.
+    work : str
+        ``2D``, ``improved`` or ``faithful`` (see `helpers.volume.segment_stack`), or the name of a
+        network in `helpers.networks`.
+    family : str, optional
+        Of the network's recipe; see `helpers.training.Recipe.of`.
+    """
+
+    method: str
+    run: str
+    work: str
+    family: str | None = None
+
+
+METHODS = (
+    Method("image processing", "2D", "2D"),
+    Method("image processing", "3D", "improved"),
+    Method("image processing", "3D as published", "faithful"),
+    Method("VGG16", "SegNet", "vgg16_segnet", "segnet"),
+    Method("ResNet18", "DeepLab v3+", "resnet18_deeplabv3plus", "deeplab"),
+    Method("Inception-ResNet-v2", "DeepLab v3+", "inception_resnet_v2_deeplabv3plus", "deeplab"),
+    Method("U-Net", "no skips", "paper_unet", "unet"),
+)
+"""The five methods of the paper; the traditional one in three ways."""
+
+
+def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
+    """Return what a profile works on: a stack, and which of its slices are scored.
+
+    Parameters
+    ----------
+    stack : Stack
+    profile : str
+
+    Returns
+    -------
+    stack : Stack
+        In a trial run with few slices only.
+    slices : tuple of int
+    """
+    count = SLICES[profile]
+    if profile != "smoke":
+        return stack, stack.slice_numbers if count is None else stack.some(count)
+    stack = replace(stack, slice_numbers=stack.some(TRIAL_SLICES))
+    split, middle = split_of(stack), stack.slice_numbers[len(stack) // 2]
+    chosen = [
+        number
+        for part in (split.train, split.test)
+        for number in sorted(part, key=lambda n: abs(n - middle))[: count // 2]
+    ]
+    return stack, tuple(sorted(chosen))
+
+
+def has_tensorflow() -> bool:
+    """Tell whether the networks can run here."""
+    return all(importlib.util.find_spec(name) for name in ("tensorflow", "keras", "keras_hub"))
+
+
+def run_all(
+    stack: Stack,
+    methods: Iterable[Method] = METHODS,
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Run methods on a stack, score them, and keep what they give in the results folder.
+
+    What has been computed with the same slices, numbers and code is not computed again; a training
+    that was interrupted goes on. The traditional methods run side by side, then the networks one
+    after the other, each with all cores: two at once would be no faster, and would spoil each
+    other's time. Each method has a process of its own, so that its peak of memory is its own.
+
+    Parameters
+    ----------
+    stack : Stack
+        With ground truth.
+    methods : iterable of Method
+        By default `METHODS`.
+    seed : int
+        For the split (see `helpers.fine_tuning.split_of`), the networks' random weights and the
+        order of their examples.
+    workers : int, optional
+        Traditional methods at once; by default as many as there are cores.
+    progress : bool, optional
+        Whether to show a bar; by default not while the book is built.
+
+    Returns
+    -------
+    DataFrame
+        A row a method: ``method``, ``run``, ``state`` (``computed``, ``was there``, or why it is
+        left out) and ``minutes``. The scores: `helpers.results.load_runs`.
+
+    Raises
+    ------
+    ValueError
+        If the stack has no ground truth, or too few slices to divide them.
+    Exception
+        What a method raises; those before it are kept.
+    """
+    methods = tuple(methods)
+    if progress is None:
+        progress = os.environ.get("HELA_STATIC") != "1"
+    absent = [each for each in methods if each.family and not has_tensorflow()]
+    states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
+    networks = [each for each in methods if each.family and each not in absent]
+    others = [each for each in methods if not each.family]
+    at_once = min(workers or _cores(), max(1, len(others)))
+    with tqdm(total=len(methods), initial=len(absent), disable=not progress) as bar:
+        for group, size in ((others, at_once), *(([each], 1) for each in networks)):
+            share = max(1, _cores() // size)
+            for each, state in _side_by_side(group, size, bar, stack, seed, share):
+                states[each] = state
+                bar.update()
+    rows = [[each.method, each.run, *states[each]] for each in methods]
+    return pd.DataFrame(rows, columns=["method", "run", "state", "minutes"])
+
+
+def run_method(
+    method: Method,
+    stack: Stack,
+    *,
+    seed: int = 0,
+    workers: int = 1,
+    report: Callable[[str], None] = lambda text: None,
+) -> str:
+    """Run one method in this process; see `run_all`.
+
+    Parameters
+    ----------
+    method : Method
+    stack : Stack
+    seed : int
+    workers : int
+        Processes that a method may use which knows how to.
+    report : callable
+        Gets a text now and then that says how far it is.
+
+    Returns
+    -------
+    str
+        ``computed`` or ``was there``.
+    """
+    stack, slices = slices_of(stack, settings.current().profile)
+    if method.family:
+        return _network(method, stack, slices, seed, report)
+    if method.work == "2D":
+        return _single_slices(method, stack, slices)
+    return _whole_stack(method, stack, slices, workers)
+
+
+def _side_by_side(group, size: int, bar, *arguments):
+    """Run methods in processes of their own; yield each with its state and minutes."""
+    if not group:
+        return
+    executor = loky.ProcessPoolExecutor(max_workers=size, initializer=_be_quiet)
+    try:
+        with TemporaryDirectory() as folder:
+            notes = {each: Path(folder) / str(at) for at, each in enumerate(group)}
+            todo = {
+                executor.submit(_work, settings.current(), each, notes[each], *arguments): each
+                for each in group
+            }
+            while todo:
+                done, _ = wait(todo, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield todo.pop(future), future.result()
+                bar.set_description("; ".join(_note(each, notes[each]) for each in todo.values()))
+    except BaseException:
+        # What still runs goes on where it was another time.
+        executor.shutdown(kill_workers=True)
+        raise
+    executor.shutdown()
+
+
+def _be_quiet() -> None:
+    """Drop what TensorFlow says of drivers before it can be told not to; errors are exceptions."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _work(chosen: Settings, method: Method, note: Path, stack, seed, workers) -> tuple[str, float]:
+    start = time.perf_counter()
+    with settings.using(chosen):
+        state = run_method(
+            method,
+            stack,
+            seed=seed,
+            workers=workers,
+            report=lambda text: write_whole(note, text.encode()),
+        )
+    return state, (time.perf_counter() - start) / 60
+
+
+def _note(method: Method, note: Path) -> str:
+    text = note.read_text() if note.exists() else ""
+    return f"{method.method}, {method.run}" + (f": {text}" if text else "")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _single_slices(method: Method, stack: Stack, slices) -> str:
+    def segment(image):
+        return helpers.traditional.segment_slice(image, pixel_size_nm=stack.pixel_size_nm)
+
+    what = {"code": fingerprint(helpers.traditional)}
+    if _is_there(method, stack, slices, what):
+        return "was there"
+    _evaluate(segment, method, stack, slices, **what)
+    return "computed"
+
+
+def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
+    what = {
+        "code": fingerprint(helpers.traditional, helpers.volume),
+        "parameters": {"mode": method.work, "slices": list(stack.slice_numbers)},
+    }
+    # The name holds the code's fingerprint, which the maps' own identity does not.
+    chosen = settings.current()
+    name = f"{stack.source}-{chosen.profile}-{method.work}-{fingerprint(json.dumps(what))}"
+    folder = chosen.data_dir / "volume" / name
+    with locked(folder):
+        if _is_there(method, stack, slices, what):
+            return "was there"
+        # Of a run that was interrupted the time is not known.
+        fresh = not (folder / "maps").exists()
+        start = time.perf_counter()
+        maps = helpers.volume.segment_to_folder(
+            stack, folder / "maps", mode=method.work, workers=workers, progress=False
+        )
+        took_s = (time.perf_counter() - start) / len(stack) if fresh else None
+        _evaluate(maps, method, stack, slices, seconds_per_slice=took_s, **what)
+        # The run has its own copies.
+        LabelMaps.discard(folder / "maps")
+    return "computed"
+
+
+def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
+    profile = settings.current().profile
+    recipe = Recipe.of(method.family, profile)
+    split = split_of(stack, seed)
+    patches = recipe.patch_px is not None
+    shape = (None, None, 1) if patches else IMAGE_SHAPE[profile]
+    tile_px = TILE_PX[profile] if patches else None
+
+    report("loading TensorFlow")
+    import helpers.networks
+    from helpers.networks.weights import KINDS, RANDOM
+    from helpers.training.identity import identify, name_of
+    from helpers.training.predict import Segmenter
+
+    weights = helpers.networks.resolve_weights(method.work)
+    what = {
+        "code": fingerprint(helpers.networks, helpers.training),
+        "split": f"{split.name}, {len(split.train)} slices for training",
+        "training_slices": split.train,
+        "seed": seed,
+        "weights": KINDS.get(weights, RANDOM),
+        "parameters": {
+            "network": method.work,
+            "input": list(shape),
+            "tile_px": tile_px,
+            "recipe": asdict(recipe),
+        },
+    }
+    if _is_there(method, stack, slices, what):
+        return "was there"
+
+    report("building the network")
+    model = helpers.training.build(
+        helpers.networks.NETWORKS[method.work],
+        shape,
+        weights=weights,
+        precision=recipe.precision,
+        seed=seed,
+    )
+    folder = name_of(identify(model, stack, split, recipe, seed))
+    training = helpers.training.train(
+        model,
+        stack,
+        split,
+        recipe,
+        settings.current().data_dir / "training" / folder,
+        seed=seed,
+        progress=False,
+        on_step=lambda row: report(f"step {row['step']}"),
+    )
+    report("segmenting")
+    _evaluate(
+        Segmenter(
+            model, stack.pixel_size_nm, preparation=recipe.preparation, tile_px=tile_px, batch=1
+        ),
+        method,
+        stack,
+        slices,
+        training_minutes=training.record["minutes"],
+        device=training.record["device"],
+        **what,
+    )
+    return "computed"
+
+
+def _evaluate(segmenter, method: Method, stack: Stack, slices, **what):
+    return evaluate(
+        segmenter,
+        stack,
+        method=method.method,
+        run=method.run,
+        slices=slices,
+        # Of code or numbers that are no longer those of the book, nothing is kept.
+        overwrite=True,
+        **what,
+    )
+
+
+def _is_there(method: Method, stack: Stack, slices, what: dict) -> bool:
+    """Whether a run has all that is wanted, made from the same numbers by the same code."""
+    folder = results_dir().joinpath(
+        stack.source, settings.current().profile, method.method, method.run
+    )
+    try:
+        record, _ = read_run(folder)
+    except (OSError, ValueError):
+        return False
+    known = {**what, "scoring": scoring_code()}
+    same = all(_plain(getattr(record, key)) == _plain(value) for key, value in known.items())
+    if not (same and record.complete and set(slices) <= set(record.slices)):
+        return False
+    return not LabelMaps(folder / "labels", record.identity()).missing(slices)
+
+
+def _plain(value):
+    return json.loads(json.dumps(value))
