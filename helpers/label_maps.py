@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from helpers.atomic import TEMPORARY, write_whole
+from helpers.cache import TEMPORARY, write_whole
 from helpers.labels import Label
 
 IDENTITY = "identity.json"

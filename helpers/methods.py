@@ -22,7 +22,7 @@ import helpers.traditional
 import helpers.training
 import helpers.volume
 from helpers import settings
-from helpers.atomic import write_whole
+from helpers.cache import locked, write_whole
 from helpers.fine_tuning import TRIAL_SLICES, split_of
 from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, scoring_code
@@ -30,7 +30,6 @@ from helpers.results.runs import fingerprint, read_run, results_dir
 from helpers.settings import Settings
 from helpers.stack_type import Stack
 from helpers.training import Recipe
-from helpers.training.files import locked
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
 """How many slices a profile scores, evenly from first to last; None for all.
@@ -278,7 +277,7 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
     chosen = settings.current()
     name = f"{stack.source}-{chosen.profile}-{method.work}-{fingerprint(json.dumps(what))}"
     folder = chosen.data_dir / "volume" / name
-    with locked(folder):
+    with locked(folder, f"segments all slices ({method.work})"):
         if _is_there(method, stack, slices, what):
             return "was there"
         # Of a run that was interrupted the time is not known.

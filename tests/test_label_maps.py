@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from helpers import atomic
+from helpers import cache
+from helpers.cache import StorageError
 from helpers.label_maps import IDENTITY, DamagedLabelMapError, LabelMaps
 
 IDENTITY_A = {"method": "a", "seed": 1, "shape": (40, 60)}
@@ -174,7 +175,7 @@ def test_an_interrupted_write_leaves_the_old_slice(maps, labels, monkeypatch):
 
 def test_left_overs_are_removed_and_never_count(maps, labels):
     maps.write(3, labels)
-    (maps.folder / ".slice_0004.tif.abc.tmp").write_bytes(b"half")
+    (maps.folder / ".abc.tmp.slice_0004.tif").write_bytes(b"half")
     (maps.folder / "slice_0009.tiff").write_bytes(b"not ours")
     again = LabelMaps(maps.folder, IDENTITY_A)
     assert again.numbers == (3,)
@@ -193,7 +194,7 @@ def test_opening_while_another_writes_loses_nothing(maps, labels, monkeypatch):
             opened.append(LabelMaps(maps.folder, IDENTITY_A))  # removes the temporary file
         replace(source, target)
 
-    monkeypatch.setattr(atomic.os, "replace", open_first)
+    monkeypatch.setattr(cache.os, "replace", open_first)
     maps.write(3, labels)
     assert opened
     np.testing.assert_array_equal(maps.read(3), labels)
@@ -201,7 +202,7 @@ def test_opening_while_another_writes_loses_nothing(maps, labels, monkeypatch):
 
 def test_a_folder_that_vanished_is_an_error(maps, labels):
     LabelMaps.discard(maps.folder)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(StorageError, match="cannot be written"):
         maps.write(3, labels)
 
 

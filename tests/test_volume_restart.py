@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from drawn_stack import COUNT, drawn_slice, drawn_stack
 
-from helpers.atomic import write_whole
+from helpers.cache import write_whole
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
@@ -133,7 +133,7 @@ def test_damaged_files_of_a_run_are_made_again(tmp_path):
     maps[4].write_bytes(maps[4].read_bytes()[:-20])
     for step, damage in zip(steps[3:6], (b"", b"no step", steps[3].read_bytes()[:99]), strict=True):
         step.write_bytes(damage)
-    (folder / "passes" / ".slice_0009.step.0123.tmp").write_bytes(b"half of a st")
+    (folder / "passes" / ".0123.tmp.slice_0009.step").write_bytes(b"half of a st")
     assert whole_run(folder) == uninterrupted
     assert not (folder / "passes").exists()
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pandas as pd
 
 from helpers import settings
-from helpers.atomic import write_whole
+from helpers.cache import write_whole
 from helpers.label_maps import LabelMaps
 from helpers.results.tables import COLUMNS, as_table, check_name, read_csv, write_csv
 

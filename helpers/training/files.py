@@ -1,64 +1,18 @@
-"""Files that are whole or not there, and the state of a training in them."""
+"""The state of a training in files that are whole or not there."""
 
 import json
-import os
 import warnings
 import zipfile
-from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # On Windows, where folders are not locked.
-    fcntl = None
+from helpers.cache import write_whole
 
 _PATTERN = "checkpoint-*.npz"
 _KEPT = 2
 _META = "meta"
-
-
-def write_large(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file beside its place and move it there when it is complete.
-
-    For files that are too large to be held in memory first, as `helpers.atomic` does.
-
-    Parameters
-    ----------
-    path : Path
-    write : callable
-        Called with the path to write to; it has the same ending.
-    """
-    unfinished = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        write(unfinished)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(folder: Path):
-    """Keep a folder to this process; a second one waits until the first has finished.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if it is not there.
-
-    Yields
-    ------
-    None
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def save_checkpoint(folder: Path, variables: list, meta: dict) -> Path:
@@ -84,7 +38,7 @@ def save_checkpoint(folder: Path, variables: list, meta: dict) -> Path:
         with unfinished.open("wb") as file:
             np.savez(file, **arrays)
 
-    write_large(path, write)
+    write_whole(path, write)
     for old in sorted(folder.glob(_PATTERN))[:-_KEPT]:
         old.unlink(missing_ok=True)
     return path

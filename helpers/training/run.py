@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import settings as settings_module
-from helpers.atomic import write_whole
+from helpers.cache import locked, write_whole
 from helpers.labels import Label
 from helpers.machine import versions
 from helpers.stack_type import Stack
@@ -115,7 +115,7 @@ def train(
     if folder is None:
         folder = settings_module.current().data_dir / "training" / name_of(identity)
     folder = Path(folder)
-    with files.locked(folder):
+    with locked(folder, f"trains {model.name}"):
         _claim(folder, identity)
         finished = _load_finished(folder, model)
         if finished is not None:
@@ -210,7 +210,7 @@ def _claim(folder: Path, identity: dict) -> None:
 
 
 def _store(folder: Path, model, history: pd.DataFrame, record: dict) -> Run:
-    files.write_large(folder / _WEIGHTS, model.save_weights)
+    write_whole(folder / _WEIGHTS, model.save_weights)
     write_whole(folder / _HISTORY, history.to_csv(index=False).encode())
     record["weights_sha256"] = _sha256(folder / _WEIGHTS)
     # Last: a folder with a record is finished.

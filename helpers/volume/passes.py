@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.atomic import TEMPORARY, write_whole
+from helpers.cache import TEMPORARY, write_whole
 from helpers.volume.preparation import unpack_mask
 from helpers.volume.propagation import Found
 
