@@ -1,10 +1,13 @@
 """Find and start a browser for the tests that open pages; not a test itself."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import matplotlib
 import pytest
 from chromium import LAUNCH_ARGS, chromium_path, why_none
 
@@ -19,14 +22,41 @@ def require_chromium() -> str:
     return path
 
 
+# What fontconfig is told where pages shall look the same on every machine: the fonts that
+# matplotlib brings, by the names that pages ask for.
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+<dir>{fonts}</dir>
+<cachedir>{cache}</cachedir>
+<alias><family>sans-serif</family><prefer><family>DejaVu Sans</family></prefer></alias>
+<alias><family>system-ui</family><prefer><family>DejaVu Sans</family></prefer></alias>
+<alias><family>serif</family><prefer><family>STIXGeneral</family></prefer></alias>
+<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+</fontconfig>
+"""
+
+
 @contextmanager
-def open_browser() -> Iterator:
-    """Start the browser without a window and yield Playwright's ``Browser``; close it after."""
+def open_browser(fonts: str = "bundled") -> Iterator:
+    """Start the browser without a window and yield Playwright's ``Browser``; close it after.
+
+    With ``bundled`` fonts (on Linux) pages are laid out alike on every machine, with ``system``
+    as they are on this one.
+    """
     path = require_chromium()
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(LAUNCH_ARGS))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        environment = dict(os.environ)
+        if fonts == "bundled":
+            config = Path(folder) / "fonts.conf"
+            bundled = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+            config.write_text(FONTS.format(fonts=bundled, cache=folder))
+            environment["FONTCONFIG_FILE"] = str(config)
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=list(LAUNCH_ARGS), env=environment
+        )
         try:
             yield chromium
         finally:

@@ -62,10 +62,18 @@ def mirror(settings, server) -> Settings:
     return replace(settings, data_url=server.url)
 
 
+def pytest_generate_tests(metafunc):
+    """Give tests of the layout the browser twice: with fonts of ours, and with the system's."""
+    if "browser" in metafunc.fixturenames:
+        twice = metafunc.definition.get_closest_marker("any_font")
+        fonts = ["bundled", "system"] if twice else ["bundled"]
+        metafunc.parametrize("browser", fonts, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def browser():
+def browser(request):
     """Start a browser; without one the test is skipped, or fails if it is required."""
-    with open_browser() as chromium:
+    with open_browser(request.param) as chromium:
         yield chromium
 
 

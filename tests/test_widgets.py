@@ -1,5 +1,6 @@
 """Explorers: what the page holds, what the notebook shows, and both in real use."""
 
+import functools
 import json
 import re
 import sys
@@ -221,7 +222,7 @@ def test_live_has_the_same_start_labels_values_and_caption():
     import ipywidgets
 
     explorer_ = make()
-    picture, gain, mode, readout, caption = explorer_.widget.children
+    picture, gain, mode, readout, caption, _ = explorer_.widget.children
     assert isinstance(gain, ipywidgets.SelectionSlider)
     assert isinstance(mode, ipywidgets.Dropdown)
     assert (gain.description, gain.label) == ("Gain", "1.0 px")
@@ -240,7 +241,7 @@ def test_live_control_changes_picture_and_text_and_remembers():
         calls.append((gain, mode))
         return ramp(gain, mode)
 
-    picture, gain, mode, readout, _ = make(function=counted).widget.children
+    picture, gain, mode, readout, *_ = make(function=counted).widget.children
     before = picture.value
     gain.value = 2
     assert picture.value != before
@@ -260,7 +261,7 @@ def test_live_error_is_shown_and_gone_after():
             raise ArithmeticError("no <edges> left")
         return ramp(gain, mode)
 
-    picture, gain, _, readout, _ = make(function=fails_at_four).widget.children
+    picture, gain, _, readout, *_ = make(function=fails_at_four).widget.children
     before = picture.value
     gain.value = 3
     assert "ArithmeticError: no &lt;edges&gt; left" in readout.value
@@ -306,6 +307,7 @@ def test_last_line_of_a_cell_shows_it(mode, request, monkeypatch):
 # In a browser
 
 
+@pytest.mark.any_font
 @pytest.mark.parametrize("width_px", [1280, 390])
 def test_page_works_from_a_file(browser, static, tmp_path, width_px):
     big = np.kron(GREY, np.ones((6, 6), np.uint8))
@@ -355,6 +357,55 @@ def test_page_works_from_a_file(browser, static, tmp_path, width_px):
     page.close()
 
 
+LABELS = ("Gain", "Gaussian sigma of the first smoothing", "Unusually large kernel width, WWWWWW")
+
+
+@functools.cache
+def with_long_labels(picture_px):
+    image = np.zeros((60, picture_px), np.uint8)
+    return make(
+        function=lambda **at: (image, " ".join(map(str, at.values()))),
+        sliders={f"s{at}": Slider(label, SIGMAS, unit="px") for at, label in enumerate(LABELS)},
+    ).html
+
+
+# The families are what the tests' fonts are called and, with the system's, what it takes for them.
+@pytest.mark.any_font
+@pytest.mark.parametrize("text_percent", [100, 200])
+@pytest.mark.parametrize("family", ["sans-serif", "serif", "monospace"])
+@pytest.mark.parametrize("picture_px", [150, 700])
+@pytest.mark.parametrize("width_px", [1280, 390])
+def test_every_position_of_a_slider_can_be_hit(
+    browser, static, tmp_path, width_px, picture_px, family, text_percent
+):
+    html = with_long_labels(picture_px)
+    page_file = tmp_path / "page.html"
+    page_file.write_text(
+        f'<!doctype html><html lang="en" style="font-family:{family};font-size:{text_percent}%">'
+        '<meta charset="utf-8"><title>t</title>'
+        f'<meta name="viewport" content="width=device-width">{html}</html>',
+        encoding="utf-8",
+    )
+    page = browser.new_page(viewport={"width": width_px, "height": 1500})
+    page.goto(page_file.as_uri())
+    for at, label in enumerate(LABELS):
+        slider = page.get_by_label(label)
+        box, text = slider.bounding_box(), page.get_by_text(label, exact=True).bounding_box()
+        assert box["width"] >= 200
+        beside = text["x"] + text["width"] <= box["x"] + 1
+        assert beside or text["y"] + text["height"] <= box["y"] + 1, "the label lies on the slider"
+        for position in (3, 0, 2, 1):
+            # The middle of the knob goes from half a knob inside one end to the other.
+            across = 8 + (box["width"] - 16) * position / 3
+            page.mouse.click(box["x"] + across, box["y"] + box["height"] / 2)
+            said = page.get_by_role("status").inner_text().split()
+            assert said[at] == str(SIGMAS[position])
+    assert page.locator("img").bounding_box()["width"] <= picture_px
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    page.close()
+
+
+@pytest.mark.any_font
 def test_page_works_by_touch_and_shows_a_picture_without_javascript(browser, static, tmp_path):
     page_file = tmp_path / "page.html"
     page_file.write_text(make().html, encoding="utf-8")

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from helpers.show.page_html import (
     PageHtml,
     Picture,
+    asset,
     check_texts,
     encode_picture,
     figure_id,
@@ -244,6 +245,9 @@ def _live_widget(scene: _Scene):
     # Not ipywidgets.Image: it has no alternative text, and with a tooltip instead is not drawn.
     image = ipywidgets.HTML()
     readout = ipywidgets.HTML()
+    style = ipywidgets.HTML(
+        f"<style>{asset('explorer_live.css')}</style>", layout={"display": "none"}
+    )
     controls = []
     for slider, at in zip(scene.sliders.values(), scene.start, strict=True):
         kind = ipywidgets.Dropdown if slider.is_choice else ipywidgets.SelectionSlider
@@ -280,9 +284,12 @@ def _live_widget(scene: _Scene):
     for control in controls:
         control.observe(update, names="value")
     caption = ipywidgets.HTML(html.escape(scene.caption))
-    # A pixel or two more than the picture: without it ipywidgets shows a scroll bar.
-    layout = {"width": f"{first.width_px + 8}px", "max_width": "100%"}
-    return ipywidgets.VBox([image, *controls, readout, caption], layout=layout)
+    # A pixel or two more than the picture: without it ipywidgets shows a scroll bar. A small
+    # picture's controls need more than its width.
+    layout = {"width": f"max({first.width_px + 8}px, 320px)", "max_width": "100%"}
+    box = ipywidgets.VBox([image, *controls, readout, caption, style], layout=layout)
+    box.add_class("hela-live")
+    return box
 
 
 def _static_page(scene: _Scene, name: str | None) -> PageHtml:
@@ -332,7 +339,7 @@ def _static_page(scene: _Scene, name: str | None) -> PageHtml:
         alt=scene.alt_at(scene.start),
         identity=identity,
         payload=payload,
-        style=f"max-width:{first.width_px}px;--label:{label_ch}ch;--value:{value_ch}ch",
+        style=f"--picture:{first.width_px}px;--label:{label_ch}ch;--value:{value_ch}ch",
     )
 
 

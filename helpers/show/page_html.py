@@ -179,17 +179,18 @@ def frame(
         scripts = (
             f'<script type="application/json">{payload}</script>\n'
             f"<script>document.querySelectorAll('#{identity}:not([data-ready])').forEach("
-            f'figure => {{ figure.dataset.ready = ""; ({_file(f"{kind}.js")})(figure); }});'
+            f'figure => {{ figure.dataset.ready = ""; ({asset(f"{kind}.js")})(figure); }});'
             f"</script>\n"
         )
     return PageHtml(
         f'<figure class="hela-figure hela-{kind}"{attributes}>\n'
-        f"<style>{_file('figure.css')}{_file(f'{kind}.css')}</style>\n{body}\n"
+        f"<style>{asset('figure.css')}{asset(f'{kind}.css')}</style>\n{body}\n"
         f"<figcaption>{html.escape(caption.strip())}</figcaption>\n{scripts}</figure>",
         alt.strip(),
     )
 
 
 @cache
-def _file(name: str) -> str:
+def asset(name: str) -> str:
+    """Read a script or a style sheet of this folder."""
     return files("helpers.show").joinpath(name).read_text(encoding="utf-8")
