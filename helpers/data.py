@@ -42,7 +42,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> len(names())
-    955
+    945
     """
     return tuple(_registry().registry)
 

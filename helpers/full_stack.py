@@ -5,7 +5,6 @@ Source: EMPIAR-10478 (CC0; Peddie, Jones, Collinson), region ROI_1656-6756-329.
 
 import json
 import math
-import operator
 import threading
 import warnings
 from pathlib import Path
@@ -17,8 +16,7 @@ from tqdm import tqdm
 
 from helpers import settings as settings_module
 from helpers.data import DataError
-from helpers.faults import LATER_REMEDY, MISSING_REMEDY, TransferError, storage_fault
-from helpers.remote_file import read_page
+from helpers.faults import LATER_REMEDY, TransferError, storage_fault
 from helpers.resumable import Resumable, write_json
 from helpers.settings import Settings
 from helpers.transfer import Client
@@ -29,7 +27,7 @@ FULL_SHAPE = (300, 2000, 2000)
 """Slices, rows, columns; each pixel one byte."""
 _verified: set[tuple] = set()
 _lock = threading.Lock()
-"""One thread hashes the file or reads from the server at a time."""
+"""One thread hashes the file at a time."""
 
 
 def fetch_full(*, progress: bool = True, settings: Settings | None = None) -> Path:
@@ -92,7 +90,7 @@ def is_full_cached(*, settings: Settings | None = None) -> bool:
 
 
 def read_slice(number: int, *, settings: Settings | None = None) -> np.ndarray:
-    """Read one slice, from the local file if there is one, else over HTTP (about 4 MB).
+    """Read one slice of the file that `fetch_full` has put into the data folder.
 
     Parameters
     ----------
@@ -107,35 +105,12 @@ def read_slice(number: int, *, settings: Settings | None = None) -> np.ndarray:
 
     Raises
     ------
-    ValueError
-        If there is no such slice.
     DataError
-        If the slice cannot be had, or the local file is not (or no longer) the stack.
+        If the file is not (or no longer) the stack.
     """
-    number = operator.index(number)
-    if not 1 <= number <= FULL_SHAPE[0]:
-        raise ValueError(f"slice number is {number}; allowed are 1 to {FULL_SHAPE[0]}.")
-    settings = settings or settings_module.current()
-    path = _path(settings)
-    if path.is_file():
-        with _lock:
-            _verify(path)
-        with tifffile.TiffFile(path) as tiff:
-            return tiff.pages[number - 1].asarray()
-    url = _url(settings)
-    try:
-        with _lock:
-            image = read_page(url, number - 1)
-            if image.shape != FULL_SHAPE[1:] or image.dtype != np.uint8:
-                raise TransferError(
-                    f"what the server has is not the stack: {image.shape} {image.dtype}",
-                    MISSING_REMEDY,
-                )
-            return image
-    except TransferError as error:
-        raise DataError(
-            FULL_NAME, f"slice {number}: {error.reason}", f"{error.remedy} (From {url})"
-        ) from error
+    path = fetch_full(settings=settings)
+    with tifffile.TiffFile(path) as tiff:
+        return tiff.pages[number - 1].asarray()
 
 
 def _path(settings: Settings) -> Path:

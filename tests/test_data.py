@@ -432,7 +432,7 @@ def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
 def test_the_registry_has_names_hashes_and_addresses(monkeypatch):
     monkeypatch.setattr(data, "_registry", REAL_REGISTRY)
     store = REAL_REGISTRY()
-    assert len(data.names()) == len(set(data.names())) == 955
+    assert len(data.names()) == len(set(data.names())) == 945
     assert data.PROBE_NAME in data.names()
     assert set(store.urls) == set(data.names())
     assert all(len(known) == 64 for known in store.registry.values())

@@ -1,14 +1,12 @@
-"""The big TIFF: resumed, checked, recorded, and read slice by slice from a server."""
+"""The big TIFF: resumed, checked, recorded, and read slice by slice."""
 
 import errno
-import gc
 import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-import tracemalloc
 from collections import namedtuple
 
 import numpy as np
@@ -16,7 +14,7 @@ import pytest
 import tifffile
 from server import Fault
 
-from helpers import full_stack, remote_file, resumable, transfer
+from helpers import full_stack, resumable, transfer
 from helpers.data import DataError
 from helpers.full_stack import FULL_NAME
 
@@ -56,10 +54,7 @@ def small(monkeypatch, server):
     """Let a small stack stand for the big one, as in a new process."""
     monkeypatch.setattr(full_stack, "FULL_SHAPE", SHAPE)
     monkeypatch.setattr(full_stack, "_verified", set())
-    remote_file._open.cache_clear()
     server.files[FULL_NAME] = BODY
-    yield
-    remote_file._open.cache_clear()
 
 
 @pytest.fixture
@@ -323,87 +318,13 @@ def test_two_processes_do_not_write_at_once(mirror, path):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_slices_come_from_the_file_or_from_the_server(mirror, path, server, layout):
-    server.files[FULL_NAME] = tiff_bytes(stack(), layout)
+def test_slices_are_read_from_the_file(mirror, path, server, layout):
+    place(path, tiff_bytes(stack(), layout))
     for number in (12, 1, 2, 7):
         image = full_stack.read_slice(number, settings=mirror)
         assert image.dtype == np.uint8
         assert np.array_equal(image, stack()[number - 1])
-    assert not path.exists()
-    asked = len(server.seen)
-    place(path, server.files[FULL_NAME])
-    for number in (12, 1, 2, 7):
-        assert np.array_equal(full_stack.read_slice(number, settings=mirror), stack()[number - 1])
-    assert len(server.seen) == asked
-
-
-@pytest.mark.parametrize("layout", ["chained", "strips", "imagej", "contiguous"])
-def test_a_slice_costs_few_requests_and_few_bytes(mirror, server, monkeypatch, layout):
-    monkeypatch.setattr(full_stack, "FULL_SHAPE", (200, 150, 150))
-    big = np.random.default_rng(3).integers(0, 256, (200, 150, 150), dtype=np.uint8)
-    server.files[FULL_NAME] = tiff_bytes(big, layout)
-    assert np.array_equal(full_stack.read_slice(187, settings=mirror), big[186])
-    assert len(server.seen) <= 8
-    assert server.sent_bytes < 150 * 150 + 8 * remote_file.BLOCK_BYTES
-    before = len(server.seen)
-    assert np.array_equal(full_stack.read_slice(188, settings=mirror), big[187])
-    assert len(server.seen) - before <= 2
-
-
-def test_memory_stays_flat_while_reading_from_a_server(mirror, server, monkeypatch):
-    monkeypatch.setattr(full_stack, "FULL_SHAPE", (60, 300, 300))
-    monkeypatch.setattr(remote_file, "KEPT_BLOCKS", 4)
-    server.files[FULL_NAME] = tiff_bytes(np.zeros((60, 300, 300), dtype=np.uint8))
-    full_stack.read_slice(1, settings=mirror)
-    held = []
-    tracemalloc.start()
-    for number in range(1, 61):
-        full_stack.read_slice(number, settings=mirror)
-        if number in (30, 60):
-            server.seen.clear()
-            gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    assert held[1] - held[0] < 300 * 300
-
-
-@pytest.mark.parametrize("number", [0, 13, -1])
-def test_slice_numbers_are_checked(mirror, server, number):
-    with pytest.raises(ValueError, match="allowed are 1 to 12"):
-        full_stack.read_slice(number, settings=mirror)
-    with pytest.raises(TypeError):
-        full_stack.read_slice(1.5, settings=mirror)
     assert server.seen == []
-
-
-def test_reading_survives_faults(mirror, server):
-    server.faults[FULL_NAME] = [Fault(status=503), Fault(cut_after=100), Fault(wait_s=0.5)]
-    assert np.array_equal(full_stack.read_slice(9, settings=mirror), stack()[8])
-
-
-def test_reading_needs_ranges(mirror, server):
-    server.has_ranges = False
-    with pytest.raises(DataError, match=r"slice 3: .*cannot send parts.*fetch_full"):
-        full_stack.read_slice(3, settings=mirror)
-
-
-@pytest.mark.parametrize("heeds_if_range", [True, False])
-def test_a_change_while_reading_is_noticed_and_then_got_over(mirror, server, heeds_if_range):
-    server.heeds_if_range = heeds_if_range
-    full_stack.read_slice(1, settings=mirror)
-    server.files[FULL_NAME] = tiff_bytes(stack(seed=1))
-    with pytest.raises(DataError, match="changed on the server"):
-        full_stack.read_slice(9, settings=mirror)
-    assert np.array_equal(full_stack.read_slice(9, settings=mirror), stack(seed=1)[8])
-
-
-@pytest.mark.parametrize(
-    "body", [b"<html>" * 100, tiff_bytes(stack()[:3]), tiff_bytes(stack()[:, :50])]
-)
-def test_reading_something_else_is_an_error(mirror, server, body):
-    server.files[FULL_NAME] = body
-    with pytest.raises(DataError, match=r"slice 9: what the server has is not the"):
-        full_stack.read_slice(9, settings=mirror)
 
 
 def test_without_a_mirror_it_comes_from_empiar(settings, monkeypatch):
