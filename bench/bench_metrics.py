@@ -11,7 +11,8 @@ import numpy as np
 import scipy.ndimage
 import sklearn.metrics
 
-from helpers import metrics, stack
+from helpers import metrics
+from helpers.data import sources
 from helpers.labels import Label
 from helpers.phantom import Phantom
 
@@ -29,8 +30,8 @@ def seconds(function, *arguments, runs=5, **options):
 
 
 def ground_truth():
-    if stack.resolve_source() in ("sample", "full"):
-        cell = stack.load_stack()
+    if sources.resolve_source() in ("sample", "full"):
+        cell = sources.load_stack()
         return np.ascontiguousarray(cell.labels(cell.example))
     return Phantom(shape=(300, 2000, 2000), voxel_nm=(50.0, 10.0, 10.0)).labels(150)
 

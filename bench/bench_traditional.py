@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import reference_traditional as reference
 
-from helpers import stack, traditional
+from helpers import traditional
+from helpers.data import sources
 from helpers.phantom import Phantom
 
 cv2.setNumThreads(1)
@@ -29,8 +30,8 @@ def seconds(function, *arguments, runs=RUNS):
 
 
 def slices():
-    if stack.resolve_source() in ("sample", "full"):
-        cell = stack.load_stack()
+    if sources.resolve_source() in ("sample", "full"):
+        cell = sources.load_stack()
         return {n: cell.image(n) for n in {cell.nearest(n) for n in (118, 170, 215)}}
     phantom = Phantom(shape=(300, 2000, 2000), voxel_nm=(50.0, 10.0, 10.0))
     return {150: phantom.image(150)}

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from helpers import networks, stack
+from helpers import data, networks
 from helpers.training import Recipe, Split, build, train
 
 STEPS = 8
@@ -18,7 +18,7 @@ NETWORKS = ("vgg16_segnet", "resnet18_deeplabv3plus", "inception_resnet_v2_deepl
 
 
 def measure(name, precision):
-    cell = stack.load_stack("phantom")
+    cell = data.load_stack("phantom")
     split = Split(train=cell.some(20)[6:14:2], test=())
     recipe = replace(Recipe.of("segnet", "quick"), steps=STEPS, precision=precision)
     model = build(networks.NETWORKS[name], weights=None, precision=precision)

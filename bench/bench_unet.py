@@ -56,8 +56,8 @@ def time_slices(name, precision):
 
 
 def time_steps(name, precision, steps):
+    from helpers.data import phantom_stack
     from helpers.phantom import Phantom
-    from helpers.stack import phantom_stack
     from helpers.training import Split, train
 
     cell = phantom_stack(Phantom((300, *SHAPE), (50.0, PIXEL_SIZE_NM, PIXEL_SIZE_NM)))

@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 import tifffile
 
-from helpers.data import DataError
+from helpers.data import DataError, published_labels
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks
 from helpers.phantom import Phantom, render
-from helpers.stack import published_labels
-from helpers.stack_type import Stack
 from helpers.volume import Rules, segment_stack
 
 SIDE = 2000

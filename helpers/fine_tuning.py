@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import accuracy, confusion_matrix, jaccard
-from helpers.stack_type import Stack
 from helpers.training.recipe import Recipe
 from helpers.training.split import Split
 

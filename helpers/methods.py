@@ -23,12 +23,12 @@ import helpers.training
 import helpers.volume
 from helpers import settings
 from helpers.cache import locked, write_whole
+from helpers.data.stack import Stack
 from helpers.fine_tuning import TRIAL_SLICES, split_of
 from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, scoring_code
 from helpers.results.runs import fingerprint, read_run, results_dir
 from helpers.settings import Settings
-from helpers.stack_type import Stack
 from helpers.training import Recipe
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}

@@ -24,7 +24,7 @@ class Settings:
     profile : {"smoke", "quick", "paper"}
         How much is computed: seconds, minutes, or the paper's own configuration.
     source : {"auto", "phantom", "sample", "full"}
-        Where the slices come from; see `helpers.stack.load_stack`.
+        Where the slices come from; see `helpers.data.load_stack`.
     data_dir : Path
         Folder with the downloaded files.
     data_url : str or None

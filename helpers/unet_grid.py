@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from helpers.data.stack import Stack
 from helpers.show.figures import OUTLINE_COLOURS, STYLE
-from helpers.stack_type import Stack
 from helpers.training import Recipe, Split, build, patch_corners, train
 
 LOOKS = 3

@@ -10,7 +10,7 @@ import pytest
 from browser import open_browser
 from server import FaultyServer
 
-from helpers import transfer
+from helpers.data import transfer
 from helpers.settings import Settings
 
 HERE = Path(__file__).resolve().parent

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
+from helpers.data.stack import Stack
 from helpers.labels import Label
-from helpers.stack_type import Stack
 
 VOXEL_NM = (300.0, 40.0, 40.0)
 SHAPE = (170, 180)

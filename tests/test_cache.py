@@ -20,7 +20,7 @@ import helpers.metrics
 import helpers.traditional
 from helpers import cache
 from helpers.cache import StorageError, digest_of, key_of, locked, storing, write_whole
-from helpers.stack_type import Stack
+from helpers.data.stack import Stack
 
 CODE = '''
 """A module."""

@@ -15,12 +15,11 @@ import pytest
 import requests
 from server import Fault
 
-from helpers import data, transfer
-from helpers.data import DataError
+from helpers.data import DataError, files, transfer
 
 NAME = "cell/slice_001.bin"
 BODY = bytes(range(256)) * 1000
-REAL_REGISTRY = data._registry
+REAL_REGISTRY = files._registry
 OTHERS = [f"cell/slice_{i:03d}.bin" for i in range(2, 12)]
 
 
@@ -32,7 +31,7 @@ def published(monkeypatch, server):
     for name, body in server.files.items():
         store.registry[name] = hashlib.sha256(body).hexdigest()
         store.urls[name] = f"{server.url}/home/{name}"
-    monkeypatch.setattr(data, "_registry", lambda: store)
+    monkeypatch.setattr(files, "_registry", lambda: store)
 
 
 def files_in(settings) -> set[str]:
@@ -44,7 +43,7 @@ def failure(settings, name=NAME) -> DataError:
     """Fetch, which must fail, name the file, and leave nothing behind."""
     before = files_in(settings)
     with pytest.raises(DataError) as caught:
-        data.fetch(name, settings=settings)
+        files.fetch(name, settings=settings)
     assert name in str(caught.value)
     assert caught.value.remedy
     assert files_in(settings) == before
@@ -59,11 +58,11 @@ def put(settings, body: bytes, name=NAME) -> Path:
 
 
 def test_fetch_downloads_once_and_then_asks_nothing(mirror, server):
-    path = data.fetch(NAME, settings=mirror)
+    path = files.fetch(NAME, settings=mirror)
     assert path == mirror.data_dir / NAME
     assert path.read_bytes() == BODY
     assert path.stat().st_mode & 0o777 == 0o644
-    assert data.fetch(NAME, settings=mirror) == path
+    assert files.fetch(NAME, settings=mirror) == path
     assert server.asked(NAME) == 1
     assert files_in(mirror) == {NAME}
     assert server.seen[0][2]["User-Agent"].startswith("hela-book/")
@@ -71,7 +70,7 @@ def test_fetch_downloads_once_and_then_asks_nothing(mirror, server):
 
 def test_without_a_mirror_the_registry_says_where(settings, server):
     server.files[f"home/{NAME}"] = BODY
-    assert data.fetch(NAME, settings=settings).read_bytes() == BODY
+    assert files.fetch(NAME, settings=settings).read_bytes() == BODY
     assert server.asked(f"home/{NAME}") == 1
     assert server.asked(NAME) == 0
 
@@ -92,17 +91,17 @@ def test_a_handed_out_folder_is_used_without_network_and_without_writing(
     monkeypatch.setattr("tempfile.NamedTemporaryFile", forbidden)
     monkeypatch.setattr("os.mkdir", forbidden)
     before = path.parent.stat().st_mtime_ns
-    assert data.is_cached(NAME, settings=settings)
-    assert data.fetch(NAME, settings=settings) == path
-    assert data.fetch_many([NAME], settings=settings) == {NAME: path}
+    assert files.is_cached(NAME, settings=settings)
+    assert files.fetch(NAME, settings=settings) == path
+    assert files.fetch_many([NAME], settings=settings) == {NAME: path}
     assert path.is_symlink()
     assert path.parent.stat().st_mtime_ns == before
 
 
 def test_a_damaged_file_is_downloaded_anew(mirror):
     path = put(mirror, b"damaged")
-    assert not data.is_cached(NAME, settings=mirror)
-    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert not files.is_cached(NAME, settings=mirror)
+    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
     assert files_in(mirror) == {path.relative_to(mirror.data_dir).as_posix()}
 
 
@@ -130,7 +129,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_said_to_be_so_and_kept(mirror
 )
 def test_one_fault_is_survived(mirror, server, fault):
     server.faults[NAME] = [fault]
-    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
     assert server.asked(NAME) == 2
     assert files_in(mirror) == {NAME}
 
@@ -163,7 +162,7 @@ def test_retry_after_is_honoured(mirror, server, text):
     told = formatdate(time.time() + 2, usegmt=True) if text == "date" else text
     server.faults[NAME] = [Fault(status=429, headers={"Retry-After": told})]
     start = time.monotonic()
-    data.fetch(NAME, settings=mirror)
+    files.fetch(NAME, settings=mirror)
     assert 0.9 < time.monotonic() - start < 3
 
 
@@ -180,7 +179,7 @@ def test_back_off_grows(mirror, server, monkeypatch):
 def test_a_server_without_length_is_believed(mirror, server, monkeypatch):
     # Then only the hash tells that a body is whole.
     monkeypatch.setattr(transfer, "content_length", lambda _: None)
-    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
 
 
 def test_a_refused_connection_fails_at_once_and_then_without_asking(settings, monkeypatch):
@@ -198,7 +197,7 @@ def test_a_refused_connection_fails_at_once_and_then_without_asking(settings, mo
     start = time.monotonic()
     for name in OTHERS:
         assert "asked before" in failure(offline, name).reason
-    assert not data.is_reachable(NAME, settings=offline)
+    assert not files.is_reachable(NAME, settings=offline)
     assert time.monotonic() - start < 1
 
 
@@ -213,7 +212,7 @@ def test_a_host_is_asked_again_after_a_while(mirror, server, monkeypatch):
     assert server.seen == []
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 31)
-    assert data.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(mirror, monkeypatch):
@@ -276,19 +275,19 @@ def test_ctrl_c_leaves_nothing(mirror, monkeypatch):
 
     monkeypatch.setattr(transfer.Client, "chunks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        data.fetch(NAME, settings=mirror)
+        files.fetch(NAME, settings=mirror)
     assert files_in(mirror) == set()
 
 
 def test_unknown_names_get_suggestions(settings, server):
     with pytest.raises(DataError, match=r"Did you mean .*cell/slice_001\.bin"):
-        data.fetch("cell/slice_01.bin", settings=settings)
+        files.fetch("cell/slice_01.bin", settings=settings)
     with pytest.raises(DataError, match=r"Did you mean .*cell/slice_011\.bin"):
-        data.is_cached("slice_011.bin", settings=settings)
+        files.is_cached("slice_011.bin", settings=settings)
     with pytest.raises(DataError, match="lists all"):
-        data.is_reachable("qqq", settings=settings)
+        files.is_reachable("qqq", settings=settings)
     with pytest.raises(DataError, match="no published file"):
-        data.fetch_many([NAME, "qqq"], missing="skip", settings=settings)
+        files.fetch_many([NAME, "qqq"], missing="skip", settings=settings)
     assert server.seen == []
 
 
@@ -296,7 +295,7 @@ def test_fetch_many_is_parallel_polite_and_in_order(mirror, server):
     asked = [*OTHERS[::-1], NAME, NAME]
     for name in asked:
         server.faults[name] = [Fault(wait_s=0.05)]
-    got = data.fetch_many(iter(asked), progress=False, workers=3, settings=mirror)
+    got = files.fetch_many(iter(asked), progress=False, workers=3, settings=mirror)
     assert list(got) == [*OTHERS[::-1], NAME]
     assert all(path.read_bytes() == server.files[name] for name, path in got.items())
     assert 2 <= server.most_busy <= 3
@@ -312,28 +311,28 @@ def test_parallel_downloads_into_a_new_folder_do_not_get_in_each_others_way(mirr
         return found
 
     monkeypatch.setattr(Path, "exists", exists)
-    got = data.fetch_many(OTHERS, progress=False, workers=8, settings=mirror)
+    got = files.fetch_many(OTHERS, progress=False, workers=8, settings=mirror)
     assert files_in(mirror) == set(got) == set(OTHERS)
 
 
 def test_fetch_many_shows_one_bar_and_none_when_nothing_is_to_do(mirror, capsys):
-    data.fetch_many(OTHERS, settings=mirror)
+    files.fetch_many(OTHERS, settings=mirror)
     assert "Downloading" in capsys.readouterr().err
-    data.fetch_many(OTHERS, settings=mirror)
+    files.fetch_many(OTHERS, settings=mirror)
     assert capsys.readouterr().err == ""
 
 
 def test_fetch_shows_a_bar_when_asked(mirror, capsys):
-    data.fetch(NAME, progress=True, settings=mirror)
+    files.fetch(NAME, progress=True, settings=mirror)
     assert Path(NAME).name in capsys.readouterr().err
-    data.fetch(OTHERS[0], settings=mirror)
+    files.fetch(OTHERS[0], settings=mirror)
     assert capsys.readouterr().err == ""
 
 
 def test_fetch_many_raises_and_keeps_what_it_has(mirror, server):
     server.faults[OTHERS[-1]] = [Fault(status=404)] * 9
     with pytest.raises(DataError, match=OTHERS[-1]):
-        data.fetch_many(OTHERS, progress=False, workers=1, settings=mirror)
+        files.fetch_many(OTHERS, progress=False, workers=1, settings=mirror)
     assert files_in(mirror) == set(OTHERS[:-1])
 
 
@@ -342,7 +341,7 @@ def test_fetch_many_stops_at_the_first_error(mirror, server):
     for name in OTHERS[1:]:
         server.faults[name] = [Fault(wait_s=0.1)] * 9
     with pytest.raises(DataError, match="404"):
-        data.fetch_many(OTHERS, progress=False, workers=2, settings=mirror)
+        files.fetch_many(OTHERS, progress=False, workers=2, settings=mirror)
     assert len(server.seen) < len(OTHERS)
     assert files_in(mirror) <= set(OTHERS)
 
@@ -351,7 +350,7 @@ def test_fetch_many_leaves_out_what_cannot_be_had_with_one_warning(mirror, serve
     for name in OTHERS[:5]:
         del server.files[name]
     with pytest.warns(UserWarning, match="5 of 10 files cannot be had") as caught:
-        got = data.fetch_many(OTHERS, progress=False, missing="skip", settings=mirror)
+        got = files.fetch_many(OTHERS, progress=False, missing="skip", settings=mirror)
     assert list(got) == OTHERS[5:]
     assert len(caught) == 1
     assert OTHERS[0] in str(caught[0].message)
@@ -361,11 +360,11 @@ def test_fetch_many_leaves_out_what_cannot_be_had_with_one_warning(mirror, serve
 
 def test_hundreds_of_files_offline_take_no_time(settings, monkeypatch):
     many = {f"many/{i}": "0" * 64 for i in range(600)}
-    data._registry().registry.update(many)
+    files._registry().registry.update(many)
     offline = replace(settings, data_url="http://127.0.0.1:9")
     start = time.monotonic()
     with pytest.warns(UserWarning, match="600 of 600"):
-        assert data.fetch_many(many, progress=False, missing="skip", settings=offline) == {}
+        assert files.fetch_many(many, progress=False, missing="skip", settings=offline) == {}
     assert time.monotonic() - start < 5
 
 
@@ -379,36 +378,36 @@ def test_hundreds_of_files_offline_take_no_time(settings, monkeypatch):
 )
 def test_fetch_many_names_the_allowed_options(settings, options, said):
     with pytest.raises(ValueError, match=said):
-        data.fetch_many([NAME], settings=settings, **options)
+        files.fetch_many([NAME], settings=settings, **options)
 
 
 def test_fetch_many_takes_no_single_name(settings):
     with pytest.raises(ValueError, match="give a list"):
-        data.fetch_many(NAME, settings=settings)
+        files.fetch_many(NAME, settings=settings)
 
 
 def test_is_reachable(mirror, server):
-    assert data.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME, settings=mirror)
     assert server.seen[-1][0] == "HEAD"
     server.has_head = False
-    assert data.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME, settings=mirror)
     assert server.sent_bytes == 1
     server.content_type = "text/html; charset=utf-8"
-    assert not data.is_reachable(NAME, settings=mirror)
+    assert not files.is_reachable(NAME, settings=mirror)
 
 
 def test_is_reachable_says_no_soon(mirror, server):
     server.faults[NAME] = [Fault(status=404), Fault(status=503), Fault(wait_s=0.5)]
     start = time.monotonic()
-    assert [data.is_reachable(NAME, 0.1, settings=mirror) for _ in range(3)] == [False] * 3
+    assert [files.is_reachable(NAME, 0.1, settings=mirror) for _ in range(3)] == [False] * 3
     assert time.monotonic() - start < 1
-    assert data.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME, settings=mirror)
 
 
 def test_is_reachable_keeps_its_time_whatever_hangs(mirror, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5))
     start = time.monotonic()
-    assert not data.is_reachable(NAME, 0.1, settings=mirror)
+    assert not files.is_reachable(NAME, 0.1, settings=mirror)
     assert time.monotonic() - start < 0.4
 
 
@@ -418,11 +417,11 @@ def test_errors_survive_pickling():
 
 
 def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
-    monkeypatch.setattr(data, "_registry", REAL_REGISTRY)
-    name = data.PROBE_NAME
-    assert data.is_cached(name, settings=replace(mirror, data_dir=data_dir))
+    monkeypatch.setattr(files, "_registry", REAL_REGISTRY)
+    name = files.PROBE_NAME
+    assert files.is_cached(name, settings=replace(mirror, data_dir=data_dir))
     server.files[name] = (data_dir / name).read_bytes()
-    path = data.fetch(name, settings=mirror)
+    path = files.fetch(name, settings=mirror)
     assert path.read_bytes() == server.files[name]
     path.unlink()
     server.files[name] = server.files[name][:-1]
@@ -430,10 +429,10 @@ def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
 
 
 def test_the_registry_has_names_hashes_and_addresses(monkeypatch):
-    monkeypatch.setattr(data, "_registry", REAL_REGISTRY)
+    monkeypatch.setattr(files, "_registry", REAL_REGISTRY)
     store = REAL_REGISTRY()
-    assert len(data.names()) == len(set(data.names())) == 945
-    assert data.PROBE_NAME in data.names()
-    assert set(store.urls) == set(data.names())
+    assert len(files.names()) == len(set(files.names())) == 945
+    assert files.PROBE_NAME in files.names()
+    assert set(store.urls) == set(files.names())
     assert all(len(known) == 64 for known in store.registry.values())
     assert all(url.startswith("https://") for url in store.urls.values())

@@ -8,15 +8,17 @@ import pooch
 import pytest
 from server import Fault
 
-from helpers import data, results, sample, stack
+from helpers import results
 from helpers import settings as settings_module
+from helpers.data import figures, files
+from helpers.data.published import _SECOND_CELL, published_name
 from helpers.networks import weights
 
-REAL_NAMES = data.names()
-FIGURE = sample.panel_figure(118)
+REAL_NAMES = files.names()
+FIGURE = figures.panel_figure(118)
 CURVES = "hela-unet2/CODE/Figures/Hela_segmentation_multinuclei_accuracy3.fig"
 SLICE_OF_SECOND = "mitoem/CODE/OriginalImages/ROI_6005_4739_81_z0060.tif"
-TRUTHS = [stack.published_name(n, several_nuclei=several) for n in (1, 2) for several in (0, 1)]
+TRUTHS = [published_name(n, several_nuclei=several) for n in (1, 2) for several in (0, 1)]
 NAMES = [FIGURE, CURVES, SLICE_OF_SECOND, *TRUTHS]
 
 
@@ -26,7 +28,7 @@ def published(monkeypatch, server):
     server.files = {name: name.encode() * 99 for name in NAMES}
     hashes = {name: hashlib.sha256(body).hexdigest() for name, body in server.files.items()}
     store = pooch.create(path="", base_url=f"{server.url}/", registry=hashes)
-    monkeypatch.setattr(data, "_registry", lambda: store)
+    monkeypatch.setattr(files, "_registry", lambda: store)
     weight = b"weights"
     address = "vgg16/weights.h5"
     monkeypatch.setattr(weights, "BACKBONES", {"vgg16_unet": "vgg16"})
@@ -65,7 +67,7 @@ def test_everything_once_and_then_nothing(fill, server, tmp_path, mirror):
     assert readme.rstrip().endswith("Nothing.")
     assert "Missing" not in printed
     handed_out = replace(mirror, data_dir=tmp_path / "class" / "data", data_url=None)
-    assert all(data.is_cached(name, settings=handed_out) for name in NAMES)
+    assert all(files.is_cached(name, settings=handed_out) for name in NAMES)
     assert all((handed_out.data_dir / name).is_file() for name in weights.names("vgg16"))
     for name in ("notebooks", "students"):
         assert (tmp_path / "class" / name / "01_a.ipynb").read_text() == name
@@ -137,11 +139,11 @@ def test_the_parts_are_what_chapters_read(monkeypatch):
     monkeypatch.undo()
     covered = {name for part in fill_classroom.PARTS for name in part.names()}
     assert covered <= set(REAL_NAMES)
-    assert {entry.figure for entry in sample.SLICES.values()} <= covered
+    assert {entry.figure for entry in figures.SAMPLE_SLICES.values()} <= covered
     assert {
-        stack.published_name(n, several_nuclei=several)
+        published_name(n, several_nuclei=several)
         for n in range(1, 301)
         for several in (False, True)
     } <= covered
     assert set(results.published.FIGURES.values()) <= covered
-    assert {name for name in REAL_NAMES if name.startswith(stack._SECOND_CELL)} <= covered
+    assert {name for name in REAL_NAMES if name.startswith(_SECOND_CELL)} <= covered

@@ -11,7 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from helpers import data, ground_truth, stack
+from helpers import ground_truth
+from helpers.data import files, sources
+from helpers.data.published import published_labels, published_name
+from helpers.data.stack import Stack
 from helpers.ground_truth import OpenLineError
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
@@ -261,8 +264,8 @@ def test_what_lies_within_the_nucleus_is_nucleus():
             ValueError,
             "must agree",
         ),
-        (lambda: stack.published_name(0), ValueError, "1 to 300"),
-        (lambda: stack.published_labels(301), ValueError, "1 to 300"),
+        (lambda: published_name(0), ValueError, "1 to 300"),
+        (lambda: published_labels(301), ValueError, "1 to 300"),
     ],
 )
 def test_bad_input_is_named(call, error, message):
@@ -320,11 +323,11 @@ def test_unavailable_labels_are_left_out(settings, server, mirror):
 @pytest.fixture(scope="module")
 def published(data_dir) -> list[np.ndarray]:
     settings = settings_of(data_dir)
-    names = [stack.published_name(n) for n in range(1, 301)]
-    if not all(data.is_cached(name, settings=settings) for name in names):
+    names = [published_name(n) for n in range(1, 301)]
+    if not all(files.is_cached(name, settings=settings) for name in names):
         pytest.skip("needs the published ground truth of all 300 slices in HELA_DATA_DIR")
     return [
-        ground_truth.pixel_counts([stack.published_labels(n, settings=settings)])[0]
+        ground_truth.pixel_counts([published_labels(n, settings=settings)])[0]
         for n in range(1, 301)
     ]
 
@@ -337,10 +340,10 @@ def test_weights_of_the_published_ground_truth(published):
 
 
 @pytest.fixture(scope="module")
-def cell(data_dir) -> stack.Stack:
+def cell(data_dir) -> Stack:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*left out")
-        return stack.load_stack("sample", settings=settings_of(data_dir))
+        return sources.load_stack("sample", settings=settings_of(data_dir))
 
 
 def test_line_of_a_published_slice_gives_back_envelope_and_nucleus_exactly(cell):
@@ -392,9 +395,9 @@ def test_a_broken_published_line_can_be_closed(cell):
 )
 def test_several_nuclei_are_edits_or_the_slice_before(data_dir, number, is_own):
     settings = settings_of(data_dir)
-    several_nuclei = stack.published_labels(number, several_nuclei=True, settings=settings)
-    own = stack.published_labels(number, settings=settings)
-    before = stack.published_labels(number - 1, settings=settings)
+    several_nuclei = published_labels(number, several_nuclei=True, settings=settings)
+    own = published_labels(number, settings=settings)
+    before = published_labels(number - 1, settings=settings)
     background = several_nuclei == Label.BACKGROUND
     assert np.array_equal(background, own == Label.BACKGROUND) == is_own
     assert np.array_equal(background, before == Label.BACKGROUND) == (not is_own)

@@ -7,8 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from helpers import own_data
-from helpers.stack import open_stack
+from helpers.data import open_stack, own
 
 VOXEL_NM = (50, 10, 10)
 
@@ -233,9 +232,9 @@ def test_voxel_sizes_that_are_none(volume, voxel_nm):
 
 def test_opening_reads_one_slice_and_no_more(tmp_path, volume, monkeypatch):
     read = []
-    original = own_data._Slices.read
+    original = own._Slices.read
     monkeypatch.setattr(
-        own_data._Slices, "read", lambda self, number: read.append(number) or original(self, number)
+        own._Slices, "read", lambda self, number: read.append(number) or original(self, number)
     )
     for pattern in ("{}.png", "{}.tif"):
         folder = write_folder(tmp_path / pattern[3:], volume, pattern)

@@ -8,7 +8,8 @@ import pytest
 import tifffile
 from scipy.io import loadmat
 
-from helpers import data, sample, traditional
+from helpers import traditional
+from helpers.data import figures, files
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom, realism, render
@@ -39,11 +40,11 @@ def full_slice() -> tuple[np.ndarray, np.ndarray]:
 def real_170(data_dir) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the real slice 170, its labels, and the phantom's texture over those labels."""
     settings = Settings(profile="quick", source="auto", data_dir=data_dir, data_url=None)
-    kept = sample.SLICES[170]
-    if not (data.is_cached(kept.figure, settings=settings) and (data_dir / TRUTH).exists()):
+    kept = figures.SAMPLE_SLICES[170]
+    if not (files.is_cached(kept.figure, settings=settings) and (data_dir / TRUTH).exists()):
         pytest.skip(f"needs {kept.figure} and {TRUTH} in HELA_DATA_DIR")
     labels = loadmat(data_dir / TRUTH)["groundTruth"]
-    image = sample.read_slice(data.fetch(kept.figure, settings=settings), kept)
+    image = figures.recover_slice(files.fetch(kept.figure, settings=settings), kept)
     return image, labels, render(labels, pixel_size_nm=10, z_nm=8_475)
 
 

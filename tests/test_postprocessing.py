@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage as ndi
 
-from helpers import postprocessing, stack
+from helpers import data, postprocessing
+from helpers.data import published
 from helpers.labels import Label
 from helpers.phantom import Phantom
 from helpers.postprocessing import STEPS, apply
@@ -224,7 +225,7 @@ def test_any_map_stays_a_map_and_is_not_changed_in_place(labels):
 
 
 def test_a_ground_truth_comes_through_nearly_unchanged():
-    cell = stack.phantom_stack(Phantom())
+    cell = data.phantom_stack(Phantom())
     truth = cell.labels(cell.example)
     result = apply(truth, pixel_size_nm=cell.pixel_size_nm)
     assert np.mean(result == truth) > 0.99
@@ -232,7 +233,7 @@ def test_a_ground_truth_comes_through_nearly_unchanged():
 
 def test_a_published_ground_truth_comes_through_nearly_unchanged(data_dir):
     settings = Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
-    truth = stack.published_labels(170, settings=settings)
+    truth = published.published_labels(170, settings=settings)
     result = apply(truth)
     nucleus, expected = result == NUCLEUS, truth == NUCLEUS
     assert np.count_nonzero(nucleus & expected) / np.count_nonzero(nucleus | expected) > 0.99

@@ -10,7 +10,7 @@ import scipy.io
 import tifffile
 from PIL import Image
 
-from helpers import label_maps, own_data, results
+from helpers import data, label_maps, results
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.machine import peak_memory_mb
@@ -39,7 +39,7 @@ def truth():
 
 @pytest.fixture
 def stack(truth):
-    return own_data.open_stack(truth * 50, voxel_nm=(50, 10, 10), labels=truth, name="toy")
+    return data.open_stack(truth * 50, voxel_nm=(50, 10, 10), labels=truth, name="toy")
 
 
 class Segmenter:
@@ -152,7 +152,7 @@ def test_fingerprints_know_partials_packages_and_classes_of_notebooks():
 
 
 def test_one_slice_at_a_time_is_in_memory():
-    stack = own_data.open_stack(
+    stack = data.open_stack(
         np.full((9, 30, 30), 3, np.uint8),
         voxel_nm=(50, 10, 10),
         labels=np.full((9, 30, 30), 3, "u1"),
@@ -218,7 +218,7 @@ def test_what_is_no_label_map_is_refused(stack, truth, wrong, error, message):
 
 
 def test_a_stack_without_truth_names_the_slice(truth):
-    bare = own_data.open_stack(truth, voxel_nm=(50, 10, 10))
+    bare = data.open_stack(truth, voxel_nm=(50, 10, 10))
     with pytest.raises(ValueError, match=r"no ground truth \(one nucleus\) of slice 1"):
         results.evaluate(lambda image: image, bare, method="x")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from helpers import results, sample
+from helpers import results
+from helpers.data import figures, load_stack
 from helpers.results import published
 from helpers.settings import Settings, using
-from helpers.stack import load_stack
 
 CENTRAL = (71, 216)
 """Slices, first and after the last, in which the authors' outputs differ little."""
@@ -57,7 +57,7 @@ def test_test_only_leaves_out_what_may_have_been_trained_on(table):
 
 def test_a_damaged_figure_is_named(monkeypatch, tmp_path):
     (tmp_path / "figure.fig").write_bytes(b"MATLAB 5.0 no")
-    monkeypatch.setattr(published.data, "fetch", lambda *_, **__: tmp_path / "figure.fig")
+    monkeypatch.setattr(published.files, "fetch", lambda *_, **__: tmp_path / "figure.fig")
     with pytest.raises(ValueError, match=r"figure\.fig cannot be read as a MATLAB figure"):
         results.load_published()
 
@@ -88,7 +88,7 @@ def test_the_authors_later_segmentations_score_above_their_curve(own, table):
     assert set(recovered["class"]) == {"nucleus"}
     image_processing = recovered[recovered["method"] == "image processing"]
     found = results.by_slice(image_processing, window=None).iloc[:, 0]
-    assert set(found.index) <= set(sample.PANEL_SLICES)
+    assert set(found.index) <= set(figures.PANEL_SLICES)
     curve = results.by_slice(table, window=None)["image processing"].iloc[:, 0]
     better_by = found - curve[found.index]
     # The figures are of 2022, a later output than the curve's: the more so the nearer to the ends,

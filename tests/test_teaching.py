@@ -7,7 +7,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 
-from helpers import results, stack
+from helpers import data, results
 from helpers.labels import Label
 from helpers.results.runs import results_dir
 from helpers.settings import using
@@ -47,7 +47,7 @@ def _phantom(settings):
 
 @pytest.mark.usefixtures("_phantom")
 def test_the_league_of_a_class_from_the_teams_folders(tmp_path):
-    cell = stack.load_stack()
+    cell = data.load_stack()
     slices = [cell.example - 1, cell.example]
 
     def good(image, number):

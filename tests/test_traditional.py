@@ -11,7 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from helpers import data, masks, sample, stack, traditional
+from helpers import masks, traditional
+from helpers.data import figures, files, sources
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
@@ -44,11 +46,13 @@ def chosen(data_dir) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def cell(data_dir) -> stack.Stack:
+def cell(data_dir) -> Stack:
     settings = chosen(data_dir)
-    complete = all(data.is_cached(s.figure, settings=settings) for s in sample.SLICES.values())
+    complete = all(
+        files.is_cached(s.figure, settings=settings) for s in figures.SAMPLE_SLICES.values()
+    )
     with nullcontext() if complete else pytest.warns(UserWarning, match="left out"):
-        return stack.load_stack("sample", settings=settings)
+        return sources.load_stack("sample", settings=settings)
 
 
 # --- against the plain version -------------------------------------------------------------------
@@ -98,7 +102,7 @@ def test_nucleus_of_real_slices(cell, data_dir, number, least):
     truth = cell.labels(number) == Label.NUCLEUS
     ours = jaccard(traditional.segment_nucleus(cell.image(number)), truth)
     assert ours >= least
-    authors = sample.authors_result(number, settings=chosen(data_dir))
+    authors = figures.authors_result(number, settings=chosen(data_dir))
     assert ours >= jaccard(authors, truth) - 0.005
 
 

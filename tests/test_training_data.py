@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import stack
+from helpers.data import sources
+from helpers.data.stack import Stack
 from helpers.labels import Label
-from helpers.stack_type import Stack
 from helpers.training import (
     Preparation,
     Recipe,
@@ -26,7 +26,7 @@ from helpers.training import (
 )
 
 SAMPLE = (71, 82, 118, 151, 170, 215, 260)
-CELL = stack.load_stack("phantom")
+CELL = sources.load_stack("phantom")
 
 
 def distance(split):

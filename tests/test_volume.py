@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from drawn_stack import COUNT, MIDDLE, drawn_slice, drawn_stack
 
-from helpers import data, sample, stack
+from helpers import data
+from helpers.data import figures, files, second_cell, sources
+from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
@@ -18,14 +20,14 @@ from helpers.traditional import Constants
 from helpers.volume import Rules, choose_centre, segment_stack, segment_to_folder
 
 
-def segmented(cell: stack.Stack, **options) -> dict[int, np.ndarray]:
+def segmented(cell: Stack, **options) -> dict[int, np.ndarray]:
     """Segment in this process, without a bar; the order of the result is that of the slices."""
     pairs = list(segment_stack(cell, **{"workers": 1, "progress": False, **options}))
     assert sorted(number for number, _ in pairs) == list(cell.slice_numbers), "each slice once"
     return dict(pairs)
 
 
-def nuclei_scores(cell: stack.Stack, result: dict[int, np.ndarray]) -> dict[int, float]:
+def nuclei_scores(cell: Stack, result: dict[int, np.ndarray]) -> dict[int, float]:
     """Score the slices whose ground truth has a nucleus."""
     truths = {number: cell.labels(number) == Label.NUCLEUS for number in cell.slice_numbers}
     return {
@@ -45,9 +47,9 @@ def assert_same(one: dict[int, np.ndarray], other: dict[int, np.ndarray]) -> Non
 
 
 @pytest.fixture(scope="module")
-def phantom() -> stack.Stack:
+def phantom() -> Stack:
     """Draw the slices of the phantom once."""
-    cell = stack.phantom_stack(Phantom())
+    cell = data.phantom_stack(Phantom())
     images = {number: cell.image(number) for number in cell.slice_numbers}
     return replace(cell, _image=images.__getitem__)
 
@@ -232,9 +234,9 @@ def real(data_dir) -> Settings:
 
 
 def test_real_slices_of_the_papers_cell(real):
-    complete = all(data.is_cached(s.figure, settings=real) for s in sample.SLICES.values())
+    complete = all(files.is_cached(s.figure, settings=real) for s in figures.SAMPLE_SLICES.values())
     with nullcontext() if complete else pytest.warns(UserWarning, match="left out"):
-        cell = stack.load_stack("sample", settings=real)
+        cell = sources.load_stack("sample", settings=real)
     needed = {71, 82, 118, 151, 170, 215, 260}
     if not needed <= set(cell.slice_numbers):
         pytest.skip(f"needs the slices {sorted(needed)} of the sample")
@@ -255,7 +257,7 @@ def test_a_second_cell(real):
     disk of the same area) changes by at most 2.7 um a um, and the smaller of two nuclei, up to
     1.6 um apart, lies within the larger to at least 90 %.
     """
-    cell = stack.second_cell(settings=real)
+    cell = second_cell(settings=real)
     result = segmented(cell, workers=2)
     nuclei = {number: result[number] == Label.NUCLEUS for number in cell.slice_numbers}
     areas_um2 = {

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from helpers import stack
+from helpers.data import published
 from helpers.labels import Label
 from helpers.volume.measures import measure_nucleus
 
@@ -312,8 +312,8 @@ def test_memory_does_not_grow_with_the_size_of_slices_that_have_gone_by():
 def test_real_nucleus_is_the_same_from_fewer_slices_at_the_same_scale(data_dir):
     fine, coarse = (
         measure_nucleus(
-            ((number, stack.published_labels(number)) for number in range(16, 273, step)),
-            voxel_nm=stack.PAPER_VOXEL_NM,
+            ((number, published.published_labels(number)) for number in range(16, 273, step)),
+            voxel_nm=published.PAPER_VOXEL_NM,
             smoothing_nm=400,
         )
         for step in (4, 8)

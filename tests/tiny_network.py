@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import stack
+from helpers import data
 from helpers.phantom import Phantom
 
 # Keras 3 hands TensorFlow's tensors to NumPy 2 in a way that NumPy wants changed one day.
@@ -32,4 +32,4 @@ def tiny_network(input_shape=(48, 64, 3), name="tiny", dropout=0.2):
 
 def small_cell():
     """Return a synthetic cell of 16 slices of 120 x 120."""
-    return stack.phantom_stack(Phantom((16, 120, 120), (900.0, 160.0, 160.0)))
+    return data.phantom_stack(Phantom((16, 120, 120), (900.0, 160.0, 160.0)))

@@ -189,12 +189,16 @@ def main() -> None:
 
     # A page has no kernel: explorers are drawn as plain HTML. Set before helpers reads settings.
     os.environ["HELA_STATIC"] = "1"
-    from helpers import settings, stack
+    from helpers import settings
+    from helpers.data import sources
 
     chosen = settings.current()
 
     def data() -> dict[str, str]:
-        return {"source": stack.resolve_source(chosen.source), "files": data_state(chosen.data_dir)}
+        return {
+            "source": sources.resolve_source(chosen.source),
+            "files": data_state(chosen.data_dir),
+        }
 
     state = {"profile": chosen.profile, **code_state(ROOT), **data(), "pages": pages_state(ROOT)}
     # What "auto" stands for is settled once, so that no two chapters differ.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from helpers import show, stack, traditional
+from helpers import data, show, traditional
 from helpers.labels import Label
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "images" / "result.png"
@@ -11,7 +11,7 @@ SLICE = 170
 
 def main() -> None:
     """Write the picture; needs the sample's files."""
-    cell = stack.load_stack("sample")
+    cell = data.load_stack("sample")
     image, truth = cell.image(SLICE), cell.labels(SLICE)
     labels = traditional.segment_slice(image)
     compared = show.compare(image, labels == Label.NUCLEUS, truth == Label.NUCLEUS)

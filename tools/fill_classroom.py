@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers import data, full_stack
 from helpers import settings as settings_module
-from helpers.data import DataError
+from helpers.data import DataError, files, whole_cell
 from helpers.networks import weights
 from helpers.settings import Settings
 
@@ -26,7 +25,7 @@ class Part:
     ----------
     title : str
     prefixes : tuple of str
-        How their names in `helpers.data` begin.
+        How their names in `helpers.data.files` begin.
     suffix : str
         How they end.
     without : str
@@ -39,10 +38,10 @@ class Part:
     without: str
 
     def names(self) -> list[str]:
-        """Names of the files, in `helpers.data`."""
+        """Names of the files, in `helpers.data.files`."""
         return [
             name
-            for name in data.names()
+            for name in files.names()
             if name.startswith(self.prefixes) and name.endswith(self.suffix)
         ]
 
@@ -109,7 +108,7 @@ def fill_data(settings: Settings) -> list[Missing]:
         print(f"{part.title}: {len(names)} files", flush=True)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            had = data.fetch_many(names, missing="skip", settings=settings)
+            had = files.fetch_many(names, missing="skip", settings=settings)
         if len(had) < len(names):
             why = " ".join(str(warning.message) for warning in caught)
             count = f"{part.title} ({len(names) - len(had)} of {len(names)} files)"
@@ -123,7 +122,7 @@ def fill_data(settings: Settings) -> list[Missing]:
     if settings.source == "full":
         print("the whole stack, 1.2 GB", flush=True)
         try:
-            full_stack.fetch_full(settings=settings)
+            whole_cell.fetch_full(settings=settings)
         except DataError as error:
             missing.append(Missing("the whole stack", str(error), WITHOUT_STACK))
     return missing

@@ -14,9 +14,9 @@ def central_nucleus(several: np.ndarray, central: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     several : (y, x) array of uint8
-        Labels with several nuclei, for instance from `helpers.stack.Stack.nuclei`.
+        Labels with several nuclei, for instance from `helpers.data.stack.Stack.nuclei`.
     central : (y, x) array of uint8
-        Labels with the central cell's nucleus alone, from `helpers.stack.Stack.labels`.
+        Labels with the central cell's nucleus alone, from `helpers.data.stack.Stack.labels`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from statistics import median
 
 import numpy as np
 
-from helpers import data, stack
+from helpers.data import files, published
 from helpers.labels import Label, check_labels
 from helpers.settings import Settings
 
@@ -30,7 +30,7 @@ def published_numbers(
     Returns
     -------
     tuple of int
-        The slices that `helpers.stack.published_labels` can read; those that cannot be had are
+        The slices that `helpers.data.published_labels` can read; those that cannot be had are
         left out with one warning.
 
     Raises
@@ -38,8 +38,8 @@ def published_numbers(
     ValueError
         If there is no such slice.
     """
-    names = {stack.published_name(n, several_nuclei=several_nuclei): n for n in numbers}
-    return tuple(names[name] for name in data.fetch_many(names, missing="skip", settings=settings))
+    names = {published.published_name(n, several_nuclei=several_nuclei): n for n in numbers}
+    return tuple(names[name] for name in files.fetch_many(names, missing="skip", settings=settings))
 
 
 def pixel_counts(label_maps: Iterable[np.ndarray]) -> np.ndarray:

@@ -18,10 +18,10 @@ import pooch
 from tqdm import tqdm
 
 from helpers import settings as settings_module
-from helpers.download import DataError, download
+from helpers.data.download import DataError, download
+from helpers.data.transfer import Client
 from helpers.labels import check_choice
 from helpers.settings import Settings
-from helpers.transfer import Client
 
 IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
 KINDS = {"imagenet": IMAGENET, "hed": HED}

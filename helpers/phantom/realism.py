@@ -8,7 +8,7 @@ import skimage
 from helpers.labels import Label
 
 RAW_SLICE = "mitoem/CODE/OriginalImages/ROI_6005_4739_81_z0060.tif"
-"""Name in `helpers.data` of a slice as recorded: another cell of the paper's acquisition."""
+"""Name in `helpers.data.files` of a slice as recorded: another cell of the paper's acquisition."""
 
 RAW_NUCLEUS = np.s_[750:1250, 780:1200]
 """Rows and columns of `RAW_SLICE` that lie inside its nucleus."""

@@ -62,7 +62,7 @@ class LabelFolder:
             raise ValueError(
                 f"{self.folder} has no label maps; allowed are files that end in "
                 f"{', '.join(ENDINGS)}. For a TIFF with many pages, open it with "
-                "helpers.own_data.open_stack and pass lambda image, number: opened.image(number)."
+                "helpers.data.open_stack and pass lambda image, number: opened.image(number)."
             )
 
     @property

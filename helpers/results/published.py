@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from helpers import data, sample
+from helpers.data import figures, files
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.results.evaluation import evaluate
 from helpers.results.tables import as_table
-from helpers.stack_type import Stack
 
 FIGURES = {
     "accuracy": "hela-unet2/CODE/Figures/Hela_segmentation_multinuclei_accuracy3.fig",
     "jaccard": "hela-unet2/CODE/Figures/Hela_segmentation_multinuclei_jaccard3.fig",
 }
-"""Name in `helpers.data` of the figure that has the curves of a metric."""
+"""Name in `helpers.data.files` of the figure that has the curves of a metric."""
 
 NUCLEUS_SLICES = range(24, 263)
 """Slices where the published ground truth has the central cell's nucleus."""
@@ -87,7 +87,7 @@ def load_published() -> pd.DataFrame:
     """
     rows = []
     for metric, name in FIGURES.items():
-        curves = _read_curves(data.fetch(name))
+        curves = _read_curves(files.fetch(name))
         for curve, (slices, values) in zip(CURVES, curves, strict=True):
             trained = curve.training_slices
             rows.append(
@@ -151,7 +151,7 @@ PANELS = {
 def evaluate_recovered(stack: Stack) -> pd.DataFrame:
     """Score the authors' own later segmentations on the same slices as ours.
 
-    They are not those behind the paper's curve, see `helpers.sample.authors_result`.
+    They are not those behind the paper's curve, see `helpers.data.authors_result`.
 
     Parameters
     ----------
@@ -172,17 +172,17 @@ def evaluate_recovered(stack: Stack) -> pd.DataFrame:
         If a figure cannot be had.
     """
     of_paper = stack.source in ("sample", "full")
-    slices = [n for n in stack.slice_numbers if of_paper and n in sample.PANEL_SLICES]
+    slices = [n for n in stack.slice_numbers if of_paper and n in figures.PANEL_SLICES]
     if not slices:
         raise ValueError(
             f"{stack.name} has no slice that the published figures show; take the source sample or "
-            f"full, which has {', '.join(map(str, sample.PANEL_SLICES))}."
+            f"full, which has {', '.join(map(str, figures.PANEL_SLICES))}."
         )
     tables = []
     for panel, (method, truth) in PANELS.items():
 
         def recover(_image, number, panel=panel):
-            return sample.authors_result(number, panel)
+            return figures.authors_result(number, panel)
 
         tables.append(
             evaluate(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.stack_type import Stack
+from helpers.data.stack import Stack
 from helpers.training.device import precision_of
 from helpers.training.recipe import Recipe
 from helpers.training.split import Split

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from helpers.stack_type import Stack
+from helpers.data.stack import Stack
 from helpers.training import files
 from helpers.training.device import need_tensorflow, precision_of
 from helpers.training.history import LivePlot, is_live

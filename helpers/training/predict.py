@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.machine import peak_memory_mb as process_peak_memory_mb
-from helpers.stack_type import Stack
 from helpers.training.device import device_name, need_tensorflow
 from helpers.training.pipeline import as_input
 from helpers.training.prepare import Preparation

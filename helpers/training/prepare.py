@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from helpers.data.stack import Stack
 from helpers.labels import check_image, check_labels
-from helpers.stack_type import Stack
 from helpers.traditional import Constants, smooth
 from helpers.traditional.constants import REFERENCE_PIXEL_SIZE_NM
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from helpers import settings as settings_module
 from helpers.cache import locked, write_whole
+from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.machine import versions
-from helpers.stack_type import Stack
 from helpers.training import files
 from helpers.training.device import choose_precision, device_name, need_tensorflow, precision_of
 from helpers.training.history import as_table

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from helpers.data.stack import Stack
 from helpers.masks import as_bytes
-from helpers.stack_type import Stack
 from helpers.traditional import Constants, segment_nucleus
 
 CANDIDATES = 7

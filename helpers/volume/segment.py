@@ -14,9 +14,9 @@ import numpy as np
 from loky import get_reusable_executor
 from tqdm.auto import tqdm
 
+from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import check_choice
-from helpers.stack_type import Stack
 from helpers.traditional import Constants, draw_labels
 from helpers.volume.centre import choose_centre
 from helpers.volume.passes import Steps, order

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from helpers.data.stack import Stack
 from helpers.masks import as_bytes, disk
-from helpers.stack_type import Stack
 from helpers.traditional import Constants
 from helpers.volume.passes import Step
 from helpers.volume.preparation import unpack, unpack_mask

@@ -9,8 +9,8 @@ import tifffile
 from PIL import ImageMode
 from PIL.PngImagePlugin import PngImageFile
 
+from helpers.data.stack import Stack
 from helpers.labels import Label
-from helpers.stack_type import Stack
 
 _ENDINGS = (".tif", ".tiff", ".png")
 # What decoders raise on a damaged file: SyntaxError is Pillow's, RuntimeError imagecodecs'.

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from helpers import data
+from helpers.data import files
 from helpers.labels import check_choice
 from helpers.settings import Settings
 
@@ -50,7 +50,7 @@ class SampleSlice:
     number : int
         The paper's slice number, from 1.
     figure : str
-        Name of the file in `helpers.data`.
+        Name of the file in `helpers.data.files`.
     native_shape : (int, int)
         Pixels (y, x) that the figure has of the slice, before it is brought to `SHAPE`.
     """
@@ -65,7 +65,7 @@ class SampleSlice:
         return self.figure == _WHOLE_FIGURE.format(self.number)
 
 
-def _slices() -> dict[int, SampleSlice]:
+def _sample_slices() -> dict[int, SampleSlice]:
     found = {}
     for number in sorted({*PANEL_SLICES, 170, 220, 260}):
         if number in (170, 220, 260):
@@ -87,18 +87,18 @@ def panel_figure(number: int) -> str:
     Returns
     -------
     str
-        Name for `helpers.data.fetch`.
+        Name for `helpers.data.files.fetch`.
     """
     if number == 121:
         return _FIGURES + "Hela_segmentation_multinuclei_accuracy_121.png"
     return _PANEL_FIGURE.format(number)
 
 
-SLICES: dict[int, SampleSlice] = _slices()
+SAMPLE_SLICES: dict[int, SampleSlice] = _sample_slices()
 """The slices of the sample, by number."""
 
 
-def read_slice(path: Path, sample: SampleSlice) -> np.ndarray:
+def recover_slice(path: Path, sample: SampleSlice) -> np.ndarray:
     """Read a slice from the figure that shows it.
 
     Parameters
@@ -160,9 +160,9 @@ def authors_result(
         If the figure cannot be had.
     """
     check_choice(panel, "panel", ("b", "c", "d"))
-    if panel_figure(number) not in data.names():
+    if panel_figure(number) not in files.names():
         return None
-    return read_overlay(data.fetch(panel_figure(number), settings=settings), panel)
+    return read_overlay(files.fetch(panel_figure(number), settings=settings), panel)
 
 
 def read_overlay(path: Path, panel: str) -> np.ndarray:

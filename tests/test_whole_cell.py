@@ -14,9 +14,8 @@ import pytest
 import tifffile
 from server import Fault
 
-from helpers import full_stack, resumable, transfer
-from helpers.data import DataError
-from helpers.full_stack import FULL_NAME
+from helpers.data import DataError, resumable, transfer, whole_cell
+from helpers.data.whole_cell import FULL_NAME
 
 SHAPE = (12, 90, 110)
 
@@ -52,8 +51,8 @@ BODY = tiff_bytes(stack())
 @pytest.fixture(autouse=True)
 def small(monkeypatch, server):
     """Let a small stack stand for the big one, as in a new process."""
-    monkeypatch.setattr(full_stack, "FULL_SHAPE", SHAPE)
-    monkeypatch.setattr(full_stack, "_verified", set())
+    monkeypatch.setattr(whole_cell, "FULL_SHAPE", SHAPE)
+    monkeypatch.setattr(whole_cell, "_verified", set())
     server.files[FULL_NAME] = BODY
 
 
@@ -72,12 +71,12 @@ def place(path, body: bytes = BODY):
 
 
 def in_a_new_process(monkeypatch):
-    monkeypatch.setattr(full_stack, "_verified", set())
+    monkeypatch.setattr(whole_cell, "_verified", set())
     transfer.forget_hosts()
 
 
 def fetch(mirror):
-    return full_stack.fetch_full(progress=False, settings=mirror)
+    return whole_cell.fetch_full(progress=False, settings=mirror)
 
 
 def failure(mirror) -> DataError:
@@ -93,21 +92,21 @@ def ranges(server) -> list[str | None]:
 
 
 def test_it_is_downloaded_checked_and_recorded(mirror, path, server):
-    assert not full_stack.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached(settings=mirror)
     assert fetch(mirror) == path
     assert path.read_bytes() == BODY
     assert names_beside(path) == {"", ".json"}
     record = json.loads(path.with_name(path.name + ".json").read_text())
     assert record == {"sha256": hashlib.sha256(BODY).hexdigest(), "size_bytes": len(BODY)}
-    assert full_stack.is_full_cached(settings=mirror)
+    assert whole_cell.is_full_cached(settings=mirror)
     assert fetch(mirror) == path
     assert len(server.seen) == 1
 
 
 def test_the_bar_shows_while_it_downloads_and_not_after(mirror, capsys):
-    full_stack.fetch_full(settings=mirror)
+    whole_cell.fetch_full(settings=mirror)
     assert "ROI_1656" in capsys.readouterr().err
-    full_stack.fetch_full(settings=mirror)
+    whole_cell.fetch_full(settings=mirror)
     assert capsys.readouterr().err == ""
 
 
@@ -124,7 +123,7 @@ def test_a_later_process_goes_on_too(mirror, path, server, monkeypatch):
     error = failure(mirror)
     assert "goes on where it stopped" in error.remedy
     assert names_beside(path) == {".part", ".part.json"}
-    assert not full_stack.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached(settings=mirror)
     server.faults.clear()
     in_a_new_process(monkeypatch)
     assert fetch(mirror).read_bytes() == BODY
@@ -215,7 +214,7 @@ def test_what_is_not_the_stack_is_not_kept(mirror, path, server, body, said):
     assert names_beside(path) == set()
     # Put there by hand, it is not used either, and not touched.
     place(path, body)
-    assert not full_stack.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached(settings=mirror)
     with pytest.raises(DataError, match=f"(?s){said}.*Move .* away"):
         fetch(mirror)
     assert names_beside(path) == {""}
@@ -257,7 +256,7 @@ def test_a_change_after_the_first_use_is_noticed(mirror, path, monkeypatch):
     assert "differs from the one recorded" in error.reason
     assert str(path) in error.remedy
     with pytest.raises(DataError, match="differs"):
-        full_stack.read_slice(1, settings=mirror)
+        whole_cell.read_slice(1, settings=mirror)
     assert path.read_bytes() == changed
     path.with_name(path.name + ".json").unlink()
     assert fetch(mirror) == path
@@ -277,12 +276,12 @@ def test_the_hash_is_computed_once_a_process(mirror, path, monkeypatch):
 
     monkeypatch.setattr("pooch.file_hash", forbidden)
     assert fetch(mirror) == path
-    full_stack.read_slice(1, settings=mirror)
+    whole_cell.read_slice(1, settings=mirror)
 
 
 def test_a_file_put_there_by_hand_is_recorded(mirror, path, server):
     place(path)
-    assert full_stack.is_full_cached(settings=mirror)
+    assert whole_cell.is_full_cached(settings=mirror)
     assert fetch(mirror) == path
     assert names_beside(path) == {"", ".json"}
     assert server.seen == []
@@ -294,7 +293,7 @@ def test_in_a_read_only_folder_it_works_unrecorded(mirror, path, monkeypatch):
     def fail(*_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(full_stack, "write_json", fail)
+    monkeypatch.setattr(whole_cell, "write_json", fail)
     with pytest.warns(UserWarning, match="could not be recorded"):
         assert fetch(mirror) == path
     assert names_beside(path) == {""}
@@ -321,7 +320,7 @@ def test_two_processes_do_not_write_at_once(mirror, path):
 def test_slices_are_read_from_the_file(mirror, path, server, layout):
     place(path, tiff_bytes(stack(), layout))
     for number in (12, 1, 2, 7):
-        image = full_stack.read_slice(number, settings=mirror)
+        image = whole_cell.read_slice(number, settings=mirror)
         assert image.dtype == np.uint8
         assert np.array_equal(image, stack()[number - 1])
     assert server.seen == []
@@ -337,4 +336,4 @@ def test_without_a_mirror_it_comes_from_empiar(settings, monkeypatch):
     monkeypatch.setattr(transfer, "_resolve", lambda *_: None)
     monkeypatch.setattr(transfer.requests.Session, "get", refuse)
     assert "no connection" in failure(settings).reason
-    assert asked == [full_stack.FULL_URL]
+    assert asked == [whole_cell.FULL_URL]

@@ -12,10 +12,10 @@ import pooch
 from tqdm import tqdm
 
 from helpers import settings as settings_module
-from helpers.download import DataError, download
+from helpers.data.download import DataError, download
+from helpers.data.transfer import Client
 from helpers.labels import check_choice
 from helpers.settings import Settings
-from helpers.transfer import Client
 
 PROBE_NAME = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_001.mat"
 """A small file that `is_reachable` asks for unless told otherwise."""
@@ -26,7 +26,7 @@ MAX_WORKERS = 8
 @cache
 def _registry() -> pooch.Pooch:
     registry = pooch.create(path="", base_url="")
-    with resources.files("helpers").joinpath("registry.txt").open("rb") as lines:
+    with resources.files("helpers.data").joinpath("registry.txt").open("rb") as lines:
         registry.load_registry(lines)
     return registry
 
@@ -37,7 +37,7 @@ def names() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        In the order of ``helpers/registry.txt``, which also has each file's SHA-256 hash and URL.
+        In the order of ``helpers/data/registry.txt``, which has each file's SHA-256 hash and URL.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def fetch_many(
         As `fetch`. Files downloaded until then are kept.
     """
     if isinstance(names, str):
-        raise ValueError(f"names is the text {names!r}; give a list of names, or use data.fetch.")
+        raise ValueError(f"names is the text {names!r}; give a list of names, or use fetch.")
     check_choice(missing, "missing", ("raise", "skip"))
     if not 1 <= workers <= MAX_WORKERS:
         raise ValueError(f"workers is {workers}; allowed are 1 to {MAX_WORKERS}.")
@@ -225,7 +225,11 @@ def _check_name(name: str) -> None:
     near = difflib.get_close_matches(name, known, n=3)
     # A file name without its folders is the likeliest slip.
     near += [k for k in known if k not in near and k.endswith(f"/{name}")]
-    hint = f"Did you mean {' or '.join(near[:4])}?" if near else "helpers.data.names() lists all."
+    hint = (
+        f"Did you mean {' or '.join(near[:4])}?"
+        if near
+        else "helpers.data.files.names() lists all."
+    )
     raise DataError(name, "there is no published file of this name", hint)
 
 

@@ -1,6 +1,6 @@
 """HTTP that a class can rely on: retries with back-off, and no waiting for a host that is down.
 
-`helpers.data` and `helpers.full_stack` use it; chapters do not need it.
+Chapters do not need it.
 """
 
 import random
@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 
 from helpers import __version__
-from helpers.faults import (
+from helpers.data.faults import (
     LATER_REMEDY,
     OFFLINE_REMEDY,
     SHUT_S,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from helpers.faults import LATER_REMEDY, AttemptError, TransferError
-from helpers.transfer import Client, total_bytes, validator
+from helpers.data.faults import LATER_REMEDY, AttemptError, TransferError
+from helpers.data.transfer import Client, total_bytes, validator
 
 try:
     import fcntl

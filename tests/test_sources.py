@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import data, full_stack, sample, stack
+from helpers.data import DataError, figures, files, published, sources, whole_cell
 from helpers.labels import Label
 from helpers.settings import Settings
 
@@ -20,9 +20,9 @@ def copy_slices(real: Settings, folder, numbers) -> None:
     """Put the files of some sample slices into another data folder."""
     for number in numbers:
         for name in (
-            sample.SLICES[number].figure,
-            stack._GROUND_TRUTH.format(number),
-            stack._SEVERAL_NUCLEI.format(number),
+            figures.SAMPLE_SLICES[number].figure,
+            published._GROUND_TRUTH.format(number),
+            published._SEVERAL_NUCLEI.format(number),
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(real.data_dir / name, folder / name)
@@ -33,63 +33,63 @@ def offline(monkeypatch):
     """Cut the network off."""
 
     def refuse(*_args, **_kwargs):
-        raise data.DataError("a file", "there is no network", "Connect.")
+        raise DataError("a file", "there is no network", "Connect.")
 
-    monkeypatch.setattr(data, "is_reachable", lambda *_args, **_kwargs: False)
-    monkeypatch.setattr(data, "download", refuse)
+    monkeypatch.setattr(files, "is_reachable", lambda *_args, **_kwargs: False)
+    monkeypatch.setattr(files, "download", refuse)
 
 
 @pytest.mark.usefixtures("offline")
 def test_auto_falls_back_to_the_phantom(settings):
-    assert stack.resolve_source(settings=settings) == "phantom"
-    cell = stack.load_stack(settings=settings)
+    assert sources.resolve_source(settings=settings) == "phantom"
+    cell = sources.load_stack(settings=settings)
     assert cell.source == "phantom"
     assert "not data" in cell.note(settings)
     assert "trial run" in cell.note(settings)
 
 
 def test_auto_takes_the_sample_where_it_can_be_downloaded(settings, monkeypatch):
-    monkeypatch.setattr(data, "is_reachable", lambda *_args, **_kwargs: True)
-    assert stack.resolve_source(settings=settings) == "sample"
+    monkeypatch.setattr(files, "is_reachable", lambda *_args, **_kwargs: True)
+    assert sources.resolve_source(settings=settings) == "sample"
 
 
 def test_auto_takes_the_full_stack_where_it_is(settings, monkeypatch):
-    monkeypatch.setattr(full_stack, "is_full_cached", lambda **_kwargs: True)
-    assert stack.resolve_source(settings=settings) == "full"
+    monkeypatch.setattr(whole_cell, "is_full_cached", lambda **_kwargs: True)
+    assert sources.resolve_source(settings=settings) == "full"
 
 
 def test_the_environment_names_the_source_of_auto(settings):
-    assert stack.resolve_source(settings=replace(settings, source="full")) == "full"
-    assert stack.resolve_source("phantom", settings=replace(settings, source="full")) == "phantom"
+    assert sources.resolve_source(settings=replace(settings, source="full")) == "full"
+    assert sources.resolve_source("phantom", settings=replace(settings, source="full")) == "phantom"
 
 
 def test_unknown_sources_are_refused(settings):
     with pytest.raises(ValueError, match="auto, phantom, sample, full"):
-        stack.load_stack("real", settings=settings)
+        sources.load_stack("real", settings=settings)
 
 
 @pytest.mark.usefixtures("offline")
 def test_the_sample_without_files_or_network_says_so(settings):
-    with pytest.raises(data.DataError, match="none of its slices"):
-        stack.load_stack("sample", settings=settings)
+    with pytest.raises(DataError, match="none of its slices"):
+        sources.load_stack("sample", settings=settings)
 
 
 @pytest.mark.usefixtures("offline")
 def test_slices_without_files_are_left_out_with_a_warning(real, settings):
     copy_slices(real, settings.data_dir, [71, 170])
     with pytest.warns(UserWarning, match=r"Slices 48, 82, .*260 of the sample are left out"):
-        cell = stack.load_stack("sample", settings=settings)
+        cell = sources.load_stack("sample", settings=settings)
     assert cell.slice_numbers == (71, 170)
     with pytest.raises(ValueError, match="has no slice 82; it has 71, 170"):
         cell.image(82)
 
 
 def test_the_sample_comes_from_a_mirror(real, mirror, server):
-    names = (sample.SLICES[71].figure, stack._GROUND_TRUTH, stack._SEVERAL_NUCLEI)
+    names = (figures.SAMPLE_SLICES[71].figure, published._GROUND_TRUTH, published._SEVERAL_NUCLEI)
     for name in (name.format(71) for name in names):
         server.files[name] = (real.data_dir / name).read_bytes()
     with pytest.warns(UserWarning, match="left out"):
-        cell = stack.load_stack("sample", settings=mirror)
+        cell = sources.load_stack("sample", settings=mirror)
     assert cell.slice_numbers == (71,)
     assert cell.image(71).shape == (2000, 2000)
 
@@ -98,7 +98,7 @@ def test_the_sample_comes_from_a_mirror(real, mirror, server):
 def test_a_real_slice_lies_on_its_ground_truth(real, settings):
     copy_slices(real, settings.data_dir, [71, 170])
     with pytest.warns(UserWarning, match="left out"):
-        cell = stack.load_stack("sample", settings=settings)
+        cell = sources.load_stack("sample", settings=settings)
     for number in (71, 170):
         image, truth = cell.image(number), cell.labels(number)
         assert (image.dtype, image.shape) == (np.uint8, (2000, 2000))
@@ -117,8 +117,8 @@ def test_a_real_slice_lies_on_its_ground_truth(real, settings):
 
 @pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
 def test_published_overlays_lie_on_the_ground_truth(data_dir, real, number):
-    overlay = sample.read_overlay(data_dir / sample.panel_figure(number), "a")
-    truth = stack.published_labels(number, settings=real) == Label.NUCLEUS
+    overlay = figures.read_overlay(data_dir / figures.panel_figure(number), "a")
+    truth = published.published_labels(number, settings=real) == Label.NUCLEUS
     # 0.985 without the two pixels that the frame hides.
     agreement = np.count_nonzero(overlay & truth) / np.count_nonzero(overlay | truth)
     assert agreement > 0.99
@@ -126,13 +126,13 @@ def test_published_overlays_lie_on_the_ground_truth(data_dir, real, number):
 
 def test_overlays_have_four_panels(tmp_path):
     with pytest.raises(ValueError, match="a, b, c, d"):
-        sample.read_overlay(tmp_path / "figure.png", "e")
+        figures.read_overlay(tmp_path / "figure.png", "e")
     with pytest.raises(ValueError, match="cannot be read"):
-        sample.read_overlay(tmp_path / "figure.png", "a")
+        figures.read_overlay(tmp_path / "figure.png", "a")
 
 
 def test_the_phantom_is_a_stack_like_the_others(settings):
-    cell = stack.load_stack("phantom", settings=settings)
+    cell = sources.load_stack("phantom", settings=settings)
     number = cell.nearest(24)
     assert cell.image(number).shape == cell.labels(number).shape == cell.shape
     assert cell.nuclei(number).dtype == np.uint8
@@ -148,44 +148,44 @@ def test_the_full_stack_reads_single_slices(settings, monkeypatch):
         asked.append(number)
         return np.full((2000, 2000), number % 256, np.uint8)
 
-    monkeypatch.setattr(full_stack, "fetch_full", lambda **_kwargs: settings.data_dir)
-    monkeypatch.setattr(full_stack, "read_slice", read)
-    cell = stack.load_stack("full", settings=settings)
+    monkeypatch.setattr(whole_cell, "fetch_full", lambda **_kwargs: settings.data_dir)
+    monkeypatch.setattr(whole_cell, "read_slice", read)
+    cell = sources.load_stack("full", settings=settings)
     assert (len(cell), cell.voxel_nm) == (300, (50.0, 10.0, 10.0))
     assert cell.image(7)[0, 0] == 7
     assert asked == [7]
 
 
 def test_a_slice_unlike_the_others_is_reported(settings, monkeypatch):
-    monkeypatch.setattr(full_stack, "fetch_full", lambda **_kwargs: settings.data_dir)
-    monkeypatch.setattr(full_stack, "read_slice", lambda *_a, **_k: np.zeros((5, 5), np.uint8))
-    cell = stack.load_stack("full", settings=settings)
+    monkeypatch.setattr(whole_cell, "fetch_full", lambda **_kwargs: settings.data_dir)
+    monkeypatch.setattr(whole_cell, "read_slice", lambda *_a, **_k: np.zeros((5, 5), np.uint8))
+    cell = sources.load_stack("full", settings=settings)
     with pytest.raises(ValueError, match=r"slice 9 .* is uint8 \(5, 5\)"):
         cell.image(9)
 
 
 def test_chapters_show_a_slice_with_a_nucleus(settings):
-    cell = stack.load_stack("phantom", settings=settings)
+    cell = sources.load_stack("phantom", settings=settings)
     assert cell.example == 25
     assert cell.some(3) == (1, 25, 48)
     assert cell.some(100) == cell.slice_numbers
 
 
 def test_the_authors_published_nine_results(real, settings):
-    assert sample.authors_result(220, settings=settings) is None
-    mask = sample.authors_result(118, settings=real)
-    assert mask.shape == sample.SHAPE
+    assert figures.authors_result(220, settings=settings) is None
+    mask = figures.authors_result(118, settings=real)
+    assert mask.shape == figures.SHAPE
     assert 0.05 < mask.mean() < 0.3
 
 
 @pytest.mark.usefixtures("offline")
 def test_second_cell_without_its_files_says_so(settings):
-    with pytest.raises(data.DataError, match="second cell"):
-        stack.second_cell(settings=settings)
+    with pytest.raises(DataError, match="second cell"):
+        published.second_cell(settings=settings)
 
 
 def test_second_cell(real):
-    cell = stack.second_cell(settings=real)
+    cell = published.second_cell(settings=real)
     assert 12 <= len(cell) <= 24
     assert cell.image(cell.slice_numbers[0]).std() > 5
     assert cell.labels(cell.slice_numbers[0]) is None

@@ -6,8 +6,8 @@ from pathlib import Path
 import pooch
 from tqdm import tqdm
 
-from helpers.faults import TransferError, storage_fault
-from helpers.transfer import Client
+from helpers.data.faults import TransferError, storage_fault
+from helpers.data.transfer import Client
 
 # pooch prints a line for every file it gets; the progress bar says the same in one.
 pooch.get_logger().setLevel("WARNING")

@@ -15,11 +15,11 @@ import tifffile
 from tqdm import tqdm
 
 from helpers import settings as settings_module
-from helpers.data import DataError
-from helpers.faults import LATER_REMEDY, TransferError, storage_fault
-from helpers.resumable import Resumable, write_json
+from helpers.data.download import DataError
+from helpers.data.faults import LATER_REMEDY, TransferError, storage_fault
+from helpers.data.resumable import Resumable, write_json
+from helpers.data.transfer import Client
 from helpers.settings import Settings
-from helpers.transfer import Client
 
 FULL_NAME = "empiar-10478/ROI_1656-6756-329.tiff"
 FULL_URL = "https://ftp.ebi.ac.uk/empiar/world_availability/10478/data/ROIs/ROI_1656-6756-329.tiff"

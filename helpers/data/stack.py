@@ -74,7 +74,7 @@ class Stack:
         ------
         ValueError
             If the stack does not have that slice, or it is not what the others are.
-        helpers.data.DataError
+        helpers.data.download.DataError
             If a file is needed that cannot be had.
         """
         image = np.asarray(self._image(self._check(number)))
@@ -100,7 +100,7 @@ class Stack:
 
         Raises
         ------
-        ValueError, helpers.data.DataError
+        ValueError, helpers.data.download.DataError
             As `image`.
         """
         return self._labels(self._check(number))
@@ -120,7 +120,7 @@ class Stack:
 
         Raises
         ------
-        ValueError, helpers.data.DataError
+        ValueError, helpers.data.download.DataError
             As `image`.
         """
         return self._nuclei(self._check(number))

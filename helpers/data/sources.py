@@ -1,0 +1,80 @@
+"""Opens the slices the book works on, whatever their source, as a `Stack`."""
+
+from helpers import settings as settings_module
+from helpers.data import files, whole_cell
+from helpers.data.figures import SAMPLE_SLICES
+from helpers.data.published import full_stack, sample_stack
+from helpers.data.stack import Stack
+from helpers.data.synthetic import phantom_stack
+from helpers.labels import check_choice
+from helpers.phantom import Phantom
+from helpers.settings import SOURCES, Settings
+
+
+def resolve_source(source: str = "auto", *, settings: Settings | None = None) -> str:
+    """Decide which data source to use.
+
+    Parameters
+    ----------
+    source : {"auto", "phantom", "sample", "full"}
+        ``auto`` is what ``HELA_SOURCE`` names or, where it names none, the full stack if it is
+        in the data folder, else the sample if it is there or can be downloaded, else the phantom.
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    {"phantom", "sample", "full"}
+
+    Raises
+    ------
+    ValueError
+        If there is no such source.
+    """
+    check_choice(source, "source", SOURCES)
+    settings = settings or settings_module.current()
+    if source == "auto":
+        source = settings.source
+    if source != "auto":
+        return source
+    if whole_cell.is_full_cached(settings=settings):
+        return "full"
+    cached = (files.is_cached(entry.figure, settings=settings) for entry in SAMPLE_SLICES.values())
+    if any(cached) or files.is_reachable(settings=settings):
+        return "sample"
+    return "phantom"
+
+
+def load_stack(source: str = "auto", *, settings: Settings | None = None) -> Stack:
+    """Open the slices the book works on.
+
+    Parameters
+    ----------
+    source : {"auto", "phantom", "sample", "full"}
+        See `resolve_source`. ``full`` is downloaded if needed (about 1.2 GB).
+    settings : Settings, optional
+        By default those of the environment.
+
+    Returns
+    -------
+    Stack
+        Its `Stack.source` says which source it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such source.
+    helpers.data.DataError
+        If the source was asked for by name and cannot be had.
+
+    Examples
+    --------
+    >>> cell = load_stack("phantom")
+    >>> len(cell), cell.image(24).shape, cell.source
+    (48, (500, 500), 'phantom')
+    """
+    settings = settings or settings_module.current()
+    resolved = resolve_source(source, settings=settings)
+    if resolved == "phantom":
+        return phantom_stack(Phantom())
+    return {"sample": sample_stack, "full": full_stack}[resolved](settings=settings)
