@@ -27,8 +27,7 @@ from helpers import traditional
 from helpers.label_maps import LabelMaps
 from helpers.traditional import Constants
 from helpers.volume import Rules, first_nucleus, next_nucleus, prepare, unpack
-from helpers.volume.passes import Step
-from helpers.volume.smoothing import majority
+from helpers.volume.passes import Step, majority
 
 MIDDLE = 150
 WITHIN = {"24-262": range(24, 263), "75-225": range(75, 226)}
@@ -91,7 +90,6 @@ def report_steps(folder: Path, numbers) -> dict:
             arguments = nucleus, prepared.background, constants
             labels = timed("labels", traditional.draw_labels, *arguments)
             timed("write", maps.write, number, labels)
-            timed("compress the step", steps[-1].to_bytes)
     medians_s = {name: statistics.median(each) for name, each in times.items()}
     total_s = sum(medians_s.values())
     for name, median_s in medians_s.items():

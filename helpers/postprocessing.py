@@ -10,7 +10,9 @@ import numpy as np
 
 from helpers.labels import Label, check_choice, check_labels, check_length, check_mask
 from helpers.masks import as_bytes, disk, fill
-from helpers.traditional import Constants, draw_labels, select_nucleus
+from helpers.traditional.constants import Constants
+from helpers.traditional.nucleus import select_nucleus
+from helpers.traditional.slice import draw_labels
 
 _CLASSES = max(Label) + 1
 

@@ -16,6 +16,7 @@ from helpers.data import files, sources
 from helpers.data.published import published_labels, published_name
 from helpers.data.stack import Stack
 from helpers.ground_truth import OpenLineError
+from helpers.ground_truth.balance import median_frequency_weights
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.settings import Settings
@@ -255,7 +256,7 @@ def test_what_lies_within_the_nucleus_is_nucleus():
         ),
         (lambda: ground_truth.class_frequencies([[1, 2, 3]]), ValueError, "pixel_counts"),
         (
-            lambda: ground_truth.median_frequency_weights([np.full((2, 2), 3, np.uint8)]),
+            lambda: median_frequency_weights([np.full((2, 2), 3, np.uint8)]),
             ValueError,
             "nuclear envelope, nucleus, background",
         ),
@@ -290,7 +291,7 @@ def test_counts_and_frequencies_by_definition(maps):
 
 def test_weights_of_a_hand_made_case():
     maps = [np.repeat(np.uint8([1, 2, 3, 4]), [1, 2, 4, 3])[None], np.full((1, 10), 3, np.uint8)]
-    weights = ground_truth.median_frequency_weights(maps)
+    weights = median_frequency_weights(maps)
     # Frequencies: .1, .2, .7 of two slices, .3; their median is .25.
     assert list(weights.values()) == pytest.approx([2.5, 1.25, 0.25 / 0.7, 0.25 / 0.3])
 

@@ -96,7 +96,6 @@ def test_the_same_with_other_workers_and_with_a_folder(mode, tmp_path):
     cell = drawn_stack()
     alone = segmented(cell, mode=mode)
     assert_same(alone, segmented(cell, mode=mode, workers=2))
-    assert_same(alone, segmented(cell, mode=mode, folder=tmp_path))
     maps = segment_to_folder(cell, tmp_path, mode=mode, workers=2, progress=False)
     assert isinstance(maps, LabelMaps)
     assert maps.numbers == cell.slice_numbers
@@ -203,7 +202,7 @@ def test_a_centre_of_ones_own():
 )
 def test_wrong_arguments_are_refused_at_once(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        segment_stack(drawn_stack(), folder=tmp_path / "results", **options)
+        segment_to_folder(drawn_stack(), tmp_path / "results", **options)
     assert not (tmp_path / "results").exists()
 
 
@@ -222,7 +221,7 @@ def test_every_rule_can_be_switched_off_with_a_folder_too(tmp_path):
     maps = segment_to_folder(cell, tmp_path, rules=rules, workers=1, progress=False)
     assert jaccard(maps.read(13) == Label.NUCLEUS, cell.labels(13) == Label.NUCLEUS) > 0.9
     with pytest.raises(ValueError, match="another run: rules"):
-        segment_stack(cell, folder=tmp_path)
+        segment_to_folder(cell, tmp_path, workers=1, progress=False)
 
 
 # --- real slices ---------------------------------------------------------------------------------

@@ -2,11 +2,10 @@
 
 import tracemalloc
 import weakref
-import zlib
 
 import numpy as np
 import pytest
-from drawn_stack import MIDDLE, SHAPE, drawn_slice, drawn_stack
+from drawn_stack import SHAPE, drawn_slice, drawn_stack
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,9 +16,9 @@ from helpers import masks
 from helpers.labels import Label
 from helpers.traditional import Constants, draw_labels
 from helpers.traditional.edges import _blur
-from helpers.volume import Found, segment_stack
-from helpers.volume.passes import Step, order
-from helpers.volume.smoothing import majority
+from helpers.volume import segment_stack
+from helpers.volume.passes import Step, majority, order
+from helpers.volume.rules import Found
 
 FEW = hypothesis_settings(max_examples=30, deadline=None)
 
@@ -60,38 +59,14 @@ def test_half_of_the_votes_are_no_majority():
 
 
 @FEW
-@given(
-    hnp.arrays(bool, st.tuples(st.just(3), st.integers(1, 19), st.integers(1, 19))),
-    st.floats(0, 255) | st.just(float("nan")),
-)
-def test_a_step_comes_back_from_its_bytes(three, level):
+@given(hnp.arrays(bool, st.tuples(st.just(3), st.integers(1, 19), st.integers(1, 19))))
+def test_a_step_gives_back_its_masks(three):
     nucleus, votes, background = three
-    kept = Step.of(Found(nucleus, votes, level), background)
-    content = kept.to_bytes()
-    back = Step.from_bytes(content)
+    kept = Step.of(Found(nucleus, votes, 150.0), background)
     for name, mask in (("nucleus", nucleus), ("votes", votes), ("background", background)):
-        np.testing.assert_array_equal(back.mask(name), mask)
-    np.testing.assert_array_equal(back.found.votes, votes)
-    np.testing.assert_equal(back.level, level)
-    assert back.to_bytes() == content
-
-
-@FEW
-@given(st.data())
-def test_damaged_bytes_are_never_another_step(draw):
-    found = Found(drawn_slice(MIDDLE)[1] == Label.NUCLEUS, np.ones(SHAPE, bool), 150.0)
-    kept = Step.of(found, np.zeros(SHAPE, bool))
-    content = kept.to_bytes()
-    place = draw.draw(st.integers(0, len(content) - 1))
-    with pytest.raises((ValueError, EOFError, zlib.error)):
-        Step.from_bytes(content[:place])
-    flipped = bytes([content[place] ^ draw.draw(st.integers(1, 255))])
-    try:
-        back = Step.from_bytes(content[:place] + flipped + content[place + 1 :])
-    except (ValueError, EOFError, zlib.error):
-        return
-    # Some bits of the header, such as that of the level of compression, mean nothing to a reader.
-    assert back.to_bytes() == content
+        np.testing.assert_array_equal(kept.mask(name), mask)
+    np.testing.assert_array_equal(kept.found.votes, votes)
+    assert kept.found.level == 150.0
 
 
 # --- what the steps in one slice do faster -------------------------------------------------------

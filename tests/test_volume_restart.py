@@ -1,4 +1,4 @@
-"""A run over a stack that is killed, closed early, or meets a bad slice."""
+"""A run over a stack that is killed, or meets a bad slice."""
 
 import os
 import signal
@@ -12,10 +12,9 @@ import pytest
 from drawn_stack import COUNT, drawn_slice, drawn_stack
 
 from helpers.cache import write_whole
-from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
-from helpers.volume import SliceError, segment_stack, segment_to_folder, walk
+from helpers.volume import SliceError, passes, segment_stack, segment_to_folder
 
 QUIET = {"workers": 1, "progress": False}
 HERE = Path(__file__).parent
@@ -87,23 +86,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(mode, workers, tmp_path)
             name = f"slice_{number:04d}.tif"
             assert (folder / name).read_bytes() == uninterrupted[name]
     assert whole_run(folder, mode=mode) == uninterrupted
-    assert not (folder / "passes").exists()
 
 
-@pytest.mark.parametrize("mode", ["improved", "faithful"])
-@pytest.mark.parametrize("taken", [1, 10, COUNT - 1, COUNT])
-def test_a_run_that_was_closed_early_goes_on(mode, taken, tmp_path):
-    uninterrupted = whole_run(tmp_path / "one", mode=mode)
-    folder = tmp_path / "two"
-    run = segment_stack(drawn_stack(), folder=folder, mode=mode, **QUIET)
-    for _ in range(taken):
-        next(run)
-    run.close()
-    assert len(written(folder)) == taken
-    assert whole_run(folder, mode=mode) == uninterrupted
-
-
-@pytest.mark.parametrize("writes", [1, 2, 5, 20, 40])
+@pytest.mark.parametrize("writes", [0, 1, 2, 5, 20])
 def test_a_disk_that_is_full_loses_nothing(writes, tmp_path, monkeypatch):
     uninterrupted = whole_run(tmp_path / "one")
     left = iter(range(writes))
@@ -115,39 +100,22 @@ def test_a_disk_that_is_full_loses_nothing(writes, tmp_path, monkeypatch):
 
     folder = tmp_path / "two"
     with monkeypatch.context() as patch:
-        patch.setattr("helpers.volume.passes.write_whole", until_full)
         patch.setattr("helpers.label_maps.write_whole", until_full)
         with pytest.raises(OSError, match="No space left"):
             segment_to_folder(drawn_stack(), folder, **QUIET)
     assert whole_run(folder) == uninterrupted
 
 
-def test_damaged_files_of_a_run_are_made_again(tmp_path):
-    uninterrupted = whole_run(tmp_path / "one")
-    folder = tmp_path / "two"
-    run = segment_stack(drawn_stack(), folder=folder, **QUIET)
-    for _ in range(12):
-        next(run)
-    run.close()
-    maps, steps = (sorted(folder.glob(each)) for each in ("*.tif", "passes/*.step"))
-    maps[4].write_bytes(maps[4].read_bytes()[:-20])
-    for step, damage in zip(steps[3:6], (b"", b"no step", steps[3].read_bytes()[:99]), strict=True):
-        step.write_bytes(damage)
-    (folder / "passes" / ".0123.tmp.slice_0009.step").write_bytes(b"half of a st")
-    assert whole_run(folder) == uninterrupted
-    assert not (folder / "passes").exists()
-
-
-def test_steps_that_another_run_left_behind_are_not_used(tmp_path):
-    published = whole_run(tmp_path / "one", mode="faithful")
-    folder = tmp_path / "two"
-    run = segment_stack(drawn_stack(), folder=folder, mode="improved", **QUIET)
-    for _ in range(12):
-        next(run)
-    run.close()
-    LabelMaps.discard(folder)
-    assert list((folder / "passes").iterdir()), "what this is about"
-    assert whole_run(folder, mode="faithful") == published
+def test_damaged_maps_of_a_run_are_made_again(tmp_path):
+    uninterrupted = whole_run(tmp_path)
+    for number, damage in (
+        (3, b""),
+        (9, b"no label map"),
+        (14, uninterrupted["slice_0014.tif"][:99]),
+    ):
+        (tmp_path / f"slice_{number:04d}.tif").write_bytes(damage)
+    (tmp_path / ".0123.tmp.slice_0020.tif").write_bytes(b"half of a m")
+    assert whole_run(tmp_path) == uninterrupted
 
 
 def test_the_folder_of_another_run_is_refused(tmp_path):
@@ -158,24 +126,17 @@ def test_the_folder_of_another_run_is_refused(tmp_path):
         (drawn_stack(range(1, 20)), {}, "slices is"),
     ):
         with pytest.raises(ValueError, match=f"label maps of another run: .*{words}.*discard"):
-            segment_stack(cell, folder=tmp_path, **options, **QUIET)
+            segment_to_folder(cell, tmp_path, **options, **QUIET)
     assert content(tmp_path) == before
 
 
-def test_what_is_done_is_read_and_not_computed(tmp_path):
-    whole_run(tmp_path)
-    fresh = dict(segment_stack(drawn_stack(), **QUIET))
-
-    def never(number):
-        raise AssertionError(f"slice {number} is read again")
-
-    again = dict(segment_stack(drawn_stack(image=never), folder=tmp_path, **QUIET))
-    assert sorted(again) == sorted(fresh)
-    for number, labels in fresh.items():
-        np.testing.assert_array_equal(again[number], labels)
+def test_what_is_done_is_read_and_not_computed(tmp_path, monkeypatch):
+    uninterrupted = whole_run(tmp_path)
+    monkeypatch.setattr(passes, "prepare", None)
+    assert whole_run(tmp_path) == uninterrupted
 
 
-def test_one_map_that_is_lost_is_computed_alone(tmp_path):
+def test_one_map_that_is_lost_is_made_again(tmp_path):
     uninterrupted = whole_run(tmp_path)
     (tmp_path / "slice_0009.tif").unlink()
     assert whole_run(tmp_path) == uninterrupted
@@ -209,18 +170,20 @@ WAYS = {
 
 @pytest.mark.parametrize(("how", "reason"), WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_bad_slice_stops_the_run_and_loses_nothing(how, reason, workers, tmp_path):
-    folder = tmp_path / "two"
-    cell = drawn_stack(image=bad_slice(how))
+def test_a_bad_slice_stops_the_run_in_its_turn(how, reason, workers):
     done = []
-    run = segment_stack(cell, folder=folder, workers=workers, progress=False)
+    run = segment_stack(drawn_stack(image=bad_slice(how)), workers=workers, progress=False)
     with pytest.raises(SliceError, match=rf"Slice 16 .*{reason}.*errors='skip'") as caught:
         done.extend(number for number, _ in run)
     assert caught.value.number == BAD
-    assert written(folder) == sorted(done)
     assert done, "the slices before it"
     assert max(done) < BAD
-    # Once it is repaired, the run goes on and ends as if nothing had been.
+
+
+def test_a_folder_with_a_bad_slice_is_finished_once_it_is_repaired(tmp_path):
+    folder = tmp_path / "two"
+    with pytest.raises(SliceError, match="Slice 16"):
+        segment_to_folder(drawn_stack(image=bad_slice(None)), folder, **QUIET)
     assert whole_run(folder) == whole_run(tmp_path / "one")
 
 
@@ -228,10 +191,10 @@ def test_a_bad_slice_stops_the_run_and_loses_nothing(how, reason, workers, tmp_p
 def test_a_bad_slice_can_be_left_out(how, reason, tmp_path):
     cell = drawn_stack(image=bad_slice(how))
     with pytest.warns(UserWarning, match=f"Slice 16 is left out: .*{reason}") as warned:
-        result = dict(segment_stack(cell, errors="skip", folder=tmp_path, **QUIET))
+        maps = segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
     assert len(warned) == 1
-    assert sorted(result) == [number for number in range(1, COUNT + 1) if number != BAD]
-    assert written(tmp_path) == sorted(result)
+    assert maps.numbers == tuple(number for number in range(1, COUNT + 1) if number != BAD)
+    result = {number: maps.read(number) for number in maps.numbers}
     good = dict(segment_stack(drawn_stack(), **QUIET))
     for number in range(1, BAD - 2):
         np.testing.assert_array_equal(result[number], good[number], err_msg="it is far away")
@@ -240,28 +203,14 @@ def test_a_bad_slice_can_be_left_out(how, reason, tmp_path):
         assert jaccard(result[number] == Label.NUCLEUS, truth) > 0.9
 
 
-def test_a_slice_left_out_is_tried_again_and_the_others_are_not_computed(tmp_path, monkeypatch):
+def test_a_slice_left_out_is_tried_again(tmp_path):
     cell = drawn_stack(image=bad_slice(None))
-    with pytest.warns(UserWarning, match="Slice 16 is left out"):
-        segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
-    before = content(tmp_path)
-    computed = []
-    first = walk.Walk.advance
-
-    def advance(self, number, *others):
-        computed.append(number)
-        return first(self, number, *others)
-
-    monkeypatch.setattr(walk.Walk, "advance", advance)
-    with pytest.warns(UserWarning, match="Slice 16 is left out"):
-        segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
-    assert computed == []
-    assert content(tmp_path) == before
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Slice 16 is left out"):
+            segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
     maps = segment_to_folder(drawn_stack(), tmp_path, errors="skip", **QUIET)
-    assert computed == [BAD]
     truth = drawn_slice(BAD)[1] == Label.NUCLEUS
     assert jaccard(maps.read(BAD) == Label.NUCLEUS, truth) > 0.92
-    assert not (tmp_path / "passes").exists()
 
 
 def test_a_bad_centre_can_be_left_out():

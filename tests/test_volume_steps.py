@@ -11,8 +11,8 @@ from helpers import masks
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.traditional import Constants
-from helpers.volume import Found, Prepared, Rules, next_nucleus, segment_stack
-from helpers.volume.propagation import _core
+from helpers.volume import Rules, next_nucleus, segment_stack
+from helpers.volume.rules import Found, Prepared, _core
 
 CONSTANTS = Constants.at(40.0)
 ENVELOPE, CYTOPLASM, NUCLEUS = 90.0, 140.0, 150.0

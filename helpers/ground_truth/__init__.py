@@ -4,7 +4,6 @@ from helpers.ground_truth.agreement import agreement, central_nucleus
 from helpers.ground_truth.balance import (
     balance,
     class_frequencies,
-    median_frequency_weights,
     pixel_counts,
     published_numbers,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "drawn_line",
     "fill_nucleus",
     "labels_from_line",
-    "median_frequency_weights",
     "pixel_counts",
     "published_numbers",
     "thin_envelope",

@@ -7,7 +7,7 @@ from helpers.ground_truth.closing import OPEN_ENDS, check_closed
 from helpers.ground_truth.line import DILATION_NM, square
 from helpers.labels import Label, check_choice, check_image, check_length, check_mask
 from helpers.masks import as_bytes
-from helpers.traditional import segment_background
+from helpers.traditional.background import segment_background
 
 
 def dilate_line(

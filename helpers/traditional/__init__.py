@@ -21,7 +21,7 @@ from helpers.traditional.nucleus import (
     segment_nucleus,
     select_nucleus,
 )
-from helpers.traditional.whole_slice import draw_labels, segment_slice
+from helpers.traditional.slice import draw_labels, segment_slice
 
 __all__ = [
     "Constants",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.ground_truth import median_frequency_weights
+from helpers.ground_truth.balance import median_frequency_weights
 from helpers.labels import Label
 from helpers.training.device import need_tensorflow
 from helpers.training.prepare import Slices

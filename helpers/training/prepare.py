@@ -8,8 +8,8 @@ import numpy as np
 
 from helpers.data.stack import Stack
 from helpers.labels import check_image, check_labels
-from helpers.traditional import Constants, smooth
-from helpers.traditional.constants import REFERENCE_PIXEL_SIZE_NM
+from helpers.traditional.constants import REFERENCE_PIXEL_SIZE_NM, Constants
+from helpers.traditional.edges import smooth
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,240 @@
-"""What the passes up and down have found so far, in memory and, if asked, on disk."""
+"""The traditional method on a whole stack: from a central slice up and down, then a vote."""
 
-import hashlib
-import io
-import json
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import chain, zip_longest
+import contextlib
+import itertools
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from loky import get_reusable_executor
+from tqdm.auto import tqdm
 
-from helpers.cache import TEMPORARY, write_whole
-from helpers.volume.preparation import unpack_mask
-from helpers.volume.propagation import Found
+from helpers.data.stack import Stack
+from helpers.label_maps import LabelMaps
+from helpers.labels import check_choice
+from helpers.masks import around, as_bytes, disk
+from helpers.traditional.constants import Constants
+from helpers.traditional.nucleus import segment_nucleus
+from helpers.traditional.slice import draw_labels
+from helpers.volume.rules import (
+    Found,
+    Rules,
+    first_nucleus,
+    next_nucleus,
+    next_nucleus_as_published,
+    prepare,
+    unpack,
+    unpack_mask,
+)
+
+MODES = ("improved", "faithful")
+FAITHFUL_MEDIAN_SLICES = 13
+
+CANDIDATES = 7
+"""How many slices are tried as the centre."""
+
+NEARLY = 0.98
+"""Share of the best score that is as good: of such slices the one nearest the middle is taken."""
+
+
+class SliceError(RuntimeError):
+    """A slice cannot be read or segmented; the message has its number.
+
+    Attributes
+    ----------
+    number : int
+        The slice.
+    """
+
+    def __init__(self, number: int, reason: str):
+        super().__init__(
+            f"Slice {number} cannot be segmented: {reason.rstrip('.')}. "
+            "Repair or remove it, or go on without it: errors='skip'."
+        )
+        self.number = number
+
+
+def segment_stack(
+    stack: Stack,
+    *,
+    mode: str = "improved",
+    workers: int | None = None,
+    progress: bool = True,
+    errors: str = "raise",
+    centre: int | None = None,
+    rules: Rules | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Segment all slices of a stack, from a central one up and down.
+
+    Parameters
+    ----------
+    stack : Stack
+        Slices may be missing; the distance between two follows from their numbers.
+    mode : {"improved", "faithful"}
+        ``faithful`` is the published method: see
+        `helpers.volume.rules.next_nucleus_as_published`.
+    workers : int, optional
+        Processes that prepare slices ahead; by default as many as there are cores. With 1,
+        everything happens in this process.
+    progress : bool
+        Whether to show a progress bar.
+    errors : {"raise", "skip"}
+        What to do about a slice that cannot be read: stop, or warn and do without it.
+    centre : int, optional
+        Slice to start from. By default the improved mode chooses (see `choose_centre`), and the
+        faithful mode takes the middle one.
+    rules : Rules, optional
+        Of the improved mode.
+
+    Yields
+    ------
+    number : int
+        Slice number. The order is that in which slices are finished, from the centre outward.
+    labels : (y, x) array of uint8
+        Numbers of `helpers.labels.Label`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not one of those allowed.
+    SliceError
+        If a slice cannot be read.
+
+    Notes
+    -----
+    Memory does not grow with the number of slices: a few slices per worker are held.
+
+    Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section "Image-processing algorithm".
+    """
+    check_choice(mode, "mode", MODES)
+    check_choice(errors, "errors", ("raise", "skip"))
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1, or None for all cores.")
+    if centre is not None and centre not in stack.slice_numbers:
+        first, last = stack.slice_numbers[0], stack.slice_numbers[-1]
+        raise ValueError(
+            f"centre is {centre}; it must be a slice that {stack.name} has ({first} to {last}; "
+            "see slice_numbers), or None."
+        )
+    if rules is not None and mode == "faithful":
+        raise ValueError("rules are those of the improved mode; leave them out, or change mode.")
+    if mode == "improved":
+        rules = rules or Rules()
+    return _run(stack, rules, centre, workers or _cores(), progress, errors)
+
+
+def segment_to_folder(stack: Stack, folder: Path | str, **options) -> LabelMaps:
+    """Segment a stack into a folder of label maps.
+
+    Label maps are written as they are found. After a run that was killed, a second call starts
+    anew and ends with the same files; where all are there and whole, nothing is computed.
+
+    Parameters
+    ----------
+    stack : Stack
+    folder : Path or str
+    **options
+        Those of `segment_stack`.
+
+    Returns
+    -------
+    LabelMaps
+
+    Raises
+    ------
+    ValueError, SliceError
+        As `segment_stack`; and if `folder` has the results of another run.
+    """
+    run = segment_stack(stack, **options)
+    mode = options.get("mode", "improved")
+    identity = {
+        "method": "traditional, 3D",
+        "mode": mode,
+        "rules": _plain(options.get("rules") or Rules()) if mode == "improved" else None,
+        "centre": options.get("centre"),
+        "stack": stack.name,
+        "voxel_nm": stack.voxel_nm,
+        "shape": stack.shape,
+        "slices": stack.slice_numbers,
+    }
+    maps = LabelMaps(folder, identity)
+    missing = set(maps.missing(stack.slice_numbers))
+    if missing:
+        for number, labels in run:
+            if number in missing:
+                maps.write(number, labels)
+    return maps
+
+
+def _plain(rules: Rules) -> dict:
+    """List rules as JSON can hold them, which knows no infinity."""
+    values = asdict(rules).items()
+    return {name: value if np.isfinite(value) else str(value) for name, value in values}
+
+
+# --- the centre ----------------------------------------------------------------------------------
+
+
+def choose_centre(
+    stack: Stack, constants: Constants, *, map_: Callable = map
+) -> tuple[int, dict[int, float]]:
+    """Choose the slice in which the nucleus is largest and plainest.
+
+    A few slices are segmented on their own, evenly spread over the stack.
+    A nucleus scores its area times the square of its solidity: where the region has leaked into
+    the cytoplasm it is large, but ragged.
+    Of slices that score nearly the same, the one nearest the middle has the shorter passes.
+
+    Parameters
+    ----------
+    stack : Stack
+        `CANDIDATES` of its slices are tried.
+    constants : Constants
+        Scaled to the stack's pixels: ``Constants.at(stack.pixel_size_nm)``.
+    map_ : callable
+        Calls a function for each slice; that of an executor does so side by side.
+
+    Returns
+    -------
+    number : int
+        The slice to start from; the middle one if no slice has a nucleus of its own.
+    scores : dict of int to float
+        Slice number to score, in pixels. A slice that cannot be read is not among them.
+    """
+    # Without the first and the last slice, where there is room for it: nothing starts there.
+    inner = stack.some(CANDIDATES + 2)[1:-1] if len(stack) > 2 else stack.slice_numbers
+    images = {}
+    for number in inner:
+        # A slice that cannot be read is reported when its turn comes.
+        with contextlib.suppress(Exception):
+            images[number] = stack.image(number)
+    plainness = map_(_plainness, images.values(), itertools.repeat(constants))
+    scores = dict(zip(images, plainness, strict=True))
+    if not any(scores.values()):
+        return stack.slice_numbers[len(stack) // 2], scores
+    middle = stack.slice_numbers[len(stack) // 2]
+    good = [number for number, score in scores.items() if score >= NEARLY * max(scores.values())]
+    return min(good, key=lambda number: (abs(number - middle), number)), scores
+
+
+def _plainness(image: np.ndarray, constants: Constants) -> float:
+    """Area of the nucleus times the square of its solidity (area over that of the hull)."""
+    nucleus = segment_nucleus(image, constants=constants)
+    outlines, _ = cv2.findContours(as_bytes(nucleus), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
+        return 0.0
+    area = float(np.count_nonzero(nucleus))
+    hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
+    return area * min(1.0, area / max(hull, 1.0)) ** 2
+
+
+# --- the two passes ------------------------------------------------------------------------------
 
 
 def order(numbers: tuple[int, ...], centre: int) -> list[int]:
@@ -37,7 +258,7 @@ def order(numbers: tuple[int, ...], centre: int) -> list[int]:
     """
     up = [number for number in numbers if number > centre]
     down = [number for number in reversed(numbers) if number < centre]
-    pairs = chain.from_iterable(zip_longest(up, down))
+    pairs = itertools.chain.from_iterable(itertools.zip_longest(up, down))
     return [centre, *(number for number in pairs if number is not None)]
 
 
@@ -48,9 +269,9 @@ class Step:
     Attributes
     ----------
     nucleus, votes, background : array of uint8
-        From `numpy.packbits`.
+        From `numpy.packbits`; `votes` and `level` are those of `helpers.volume.rules.Found`.
     level : float
-        See `helpers.volume.propagation.Found`.
+        Grey level of the nucleus; NaN where it is not known.
     shape : (int, int)
         Of the slice.
     """
@@ -76,81 +297,185 @@ class Step:
         """What the next slice needs to know."""
         return Found(self.mask("nucleus"), self.mask("votes"), self.level)
 
-    def to_bytes(self) -> bytes:
-        """Return the step as bytes; the same ones for the same step."""
-        buffer = io.BytesIO()
-        np.save(buffer, np.stack([self.nucleus, self.votes, self.background]))
-        np.save(buffer, np.array([self.level, *self.shape]))
-        return zlib.compress(buffer.getvalue(), 1)
 
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Step":
-        """Restore a step.
+class _Walk:
+    """Where the passes up and down are, and what they carry; no rules: the published method."""
 
-        Raises
-        ------
-        ValueError, zlib.error, EOFError
-            If the bytes are not a whole step.
-        """
-        buffer = io.BytesIO(zlib.decompress(content))
-        masks = np.load(buffer)
-        level, height, width = np.load(buffer)
-        return cls(*masks, float(level), (int(height), int(width)))
+    def __init__(self, stack: Stack, centre: int, constants: Constants, rules: Rules | None):
+        self.stack, self.centre, self.constants, self.rules = stack, centre, constants, rules
+        # Up (True) and down (False): the last slice with a nucleus, and that nucleus.
+        self._last: dict[bool, tuple[int, Found] | None] = {True: None, False: None}
+        self._ended = {True: False, False: False}
+
+    def goes_on(self, number: int) -> bool:
+        """Tell whether the nucleus may still be there, as far as is known now."""
+        return not self._ended[number > self.centre]
+
+    def advance(self, number: int, image: np.ndarray, prepared) -> Step:
+        """Find the nucleus of the next slice of a pass, which `prepare` has prepared."""
+        last = self._last[number > self.centre]
+        if not self.goes_on(number) or prepared[0] is None:
+            nothing = np.zeros(image.shape, bool)
+            level = last[1].level if last else float("nan")
+            background = unpack_mask(prepared[1], image.shape)
+            step = Step.of(Found(nothing, nothing, level), background)
+        else:
+            slice_ = unpack(image, prepared, self.constants)
+            step = Step.of(self._find(number, slice_, last), slice_.background)
+        self._remember(number, step)
+        return step
+
+    def _find(self, number, slice_, last) -> Found:
+        if self.rules is None:
+            neighbour = last[1].nucleus if last else None
+            nucleus = next_nucleus_as_published(slice_, neighbour, self.constants)
+            return Found(nucleus, nucleus, float("nan"))
+        if last is None:
+            return first_nucleus(slice_, self.constants, self.rules)
+        gap_nm = self._height_nm(number, last[0])
+        pixel_size_nm = self.stack.pixel_size_nm
+        return next_nucleus(slice_, last[1], gap_nm, self.constants, self.rules, pixel_size_nm)
+
+    def _remember(self, number: int, step: Step) -> None:
+        up = number > self.centre
+        if step.votes.any():
+            self._last[up] = number, step.found
+            if number == self.centre:
+                self._last[True] = self._last[False]
+        elif self.rules is None:
+            # The published method has nothing to go by after a slice without nucleus.
+            self._ended[up] = self._last[up] is not None
+        elif self._last[up] and self._height_nm(number, self._last[up][0]) >= self.rules.bridge_nm:
+            self._ended[up] = True
+
+    def vote(self, steps: list[Step]) -> np.ndarray:
+        """Let a slice and those near it decide about each pixel of its nucleus."""
+        masks = [step.mask("nucleus") for step in steps]
+        if self.rules is None:
+            brush = disk(self.constants.close_radius_px)
+            masks = [
+                mask & ~cv2.dilate(as_bytes(step.mask("background")), brush).view(bool)
+                for mask, step in zip(masks, steps, strict=True)
+            ]
+        return majority(masks)
+
+    def _height_nm(self, number: int, other: int) -> float:
+        return abs(number - other) * self.stack.voxel_nm[0]
 
 
-class Steps:
-    """The steps of a run: the recent ones in memory, all of them in a folder, if there is one.
+def majority(masks: list[np.ndarray]) -> np.ndarray:
+    """Take what most voxels of 3 x 3 pixels in all the slices say.
+
+    For masks this is the median filter of the published method.
 
     Parameters
     ----------
-    folder : Path, optional
-        Where a run that was interrupted goes on.
-    identity : mapping, optional
-        What the steps depend on. Those of another run are not read: its label maps may have been
-        discarded, and its steps left behind.
+    masks : list of (y, x) array of bool
+        The slice and its neighbours; fewer at the ends of a stack.
+
+    Returns
+    -------
+    (y, x) array of bool
+
+    Examples
+    --------
+    Two of three slices have it:
+
+    >>> yes, no = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    >>> majority([no, yes, yes]).all(), majority([no, yes, no]).any()
+    (True, False)
     """
+    somewhere = np.logical_or.reduce(masks)
+    result = np.zeros(somewhere.shape, bool)
+    if not somewhere.any():
+        return result
+    box = around(somewhere, 2)
+    votes = np.zeros(somewhere[box].shape, np.int16)
+    for mask in masks:
+        votes += cv2.boxFilter(as_bytes(mask[box]), cv2.CV_16S, (3, 3), normalize=False)
+    result[box] = 2 * votes > 9 * len(masks)
+    return result
 
-    def __init__(self, folder: Path | None, identity: Mapping[str, object] | None = None):
-        self.folder = folder
-        self._run = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-        self._recent: dict[int, Step] = {}
-        if folder is not None:
-            folder.mkdir(exist_ok=True)
 
-    def keep(self, number: int, step: Step) -> None:
-        """Keep the step of a slice."""
-        self._recent[number] = step
-        if self.folder is not None:
-            write_whole(self._path(number), step.to_bytes())
+def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int, np.ndarray]]:
+    """Walk over a stack, and give out each slice as soon as all that vote on it are known."""
+    constants = Constants.at(stack.pixel_size_nm)
+    executor = _Here() if workers == 1 else get_reusable_executor(max_workers=workers)
+    if centre is None and rules:
+        centre, _ = choose_centre(stack, constants, map_=executor.map)
+    elif centre is None:
+        centre = stack.slice_numbers[len(stack) // 2]
+    walk = _Walk(stack, centre, constants, rules)
+    reach = (rules.median_slices if rules else FAITHFUL_MEDIAN_SLICES) // 2
+    steps: dict[int, Step] = {}
+    waiting, unwritten = set(stack.slice_numbers), set(stack.slice_numbers)
 
-    def get(self, number: int) -> Step | None:
-        """Return the step of a slice, or None if there is none, or none that can be read."""
-        if number in self._recent or self.folder is None:
-            return self._recent.get(number)
+    def near(number: int) -> range:
+        return range(number - reach, number + reach + 1)
+
+    with tqdm(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
+        for here, image, prepared in _prepared(stack, walk, executor, 2 * workers, errors):
+            if image is not None:
+                steps[here] = walk.advance(here, image, prepared)
+            waiting.discard(here)
+            ready = [number for number in unwritten if waiting.isdisjoint(near(number))]
+            for number in sorted(ready, key=lambda number: (abs(number - centre), -number)):
+                unwritten.discard(number)
+                if number in steps:
+                    nucleus = walk.vote([steps[each] for each in near(number) if each in steps])
+                    labels = draw_labels(nucleus, steps[number].mask("background"), constants)
+                    bar.update()
+                    yield number, labels
+            for number in [each for each in steps if unwritten.isdisjoint(near(each))]:
+                del steps[number]
+
+
+def _prepared(stack, walk, executor, ahead, errors) -> Iterator[tuple]:
+    """Yield slices in the order of the passes, with what `prepare` makes of them, done ahead."""
+    queue: deque[tuple[int, np.ndarray | None, Future | None]] = deque()
+
+    def first():
+        number, image, future = queue.popleft()
+        return number, image, future and future.result()
+
+    for number in order(stack.slice_numbers, walk.centre):
         try:
-            step = Step.from_bytes(self._path(number).read_bytes())
-        except (OSError, ValueError, EOFError, zlib.error):
-            return None
-        self._recent[number] = step
-        return step
+            image = stack.image(number)
+        except Exception as error:
+            image, future = None, None
+            if errors == "skip":
+                warnings.warn(f"Slice {number} is left out: {error}", stacklevel=2)
+            else:
+                # It is raised in its turn, when the slices before it are finished.
+                future = Future()
+                future.set_exception(SliceError(number, str(error)))
+        else:
+            future = executor.submit(_work, image, walk.constants, walk.goes_on(number))
+        queue.append((number, image, future))
+        if len(queue) > ahead:
+            yield first()
+    while queue:
+        yield first()
 
-    @property
-    def held(self) -> tuple[int, ...]:
-        """Numbers of the slices in memory."""
-        return tuple(self._recent)
 
-    def forget(self, number: int) -> None:
-        """Free the memory of a slice."""
-        self._recent.pop(number, None)
+class _Here(Executor):
+    """Does the work at once, in this process."""
 
-    def discard(self) -> None:
-        """Delete the folder: the run is complete."""
-        if self.folder is None:
-            return
-        for path in (*self.folder.glob("*.step"), *self.folder.glob(TEMPORARY)):
-            path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+    def submit(self, task, /, *args, **kwargs) -> Future:
+        future = Future()
+        future.set_result(task(*args, **kwargs))
+        return future
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"slice_{number:04d}_{self._run}.step"
+
+def _work(image: np.ndarray, constants: Constants, with_regions: bool):
+    # The processes are what runs side by side; threads within them would be in each other's way.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return prepare(image, constants, with_regions)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
