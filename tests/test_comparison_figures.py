@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import watch
 from matplotlib.colors import to_rgb
 from skimage.color import rgb2lab
@@ -128,6 +129,28 @@ def test_the_chart_says_where_a_method_has_nothing(browser, tmp_path, table):
     page, _ = open_chart(browser, tmp_path, table)
     page.locator("input[type=range]").fill("30")
     assert page.locator(".hela-value").nth(1).inner_text() == "none"
+    page.close()
+
+
+def test_the_values_are_a_table_that_opens_by_key(browser, tmp_path, table):
+    page, log = open_chart(browser, tmp_path, table, width=390)
+    rows = page.locator("table tr")
+    assert not rows.first.is_visible()
+    page.locator("summary").press("Enter")
+    assert rows.first.is_visible()
+    heads = [head.strip() for head in page.locator("thead th").all_inner_texts()]
+    assert heads == ["Slice", "slow (published)", "fast <b>", "slow (computed)"]
+    of_12 = page.locator("tbody tr").nth(1)
+    assert of_12.locator("th").inner_text().strip() == "12"
+    assert [cell.strip() for cell in of_12.locator("td").all_inner_texts()] == [
+        f"{0.9 + 0.05 * np.sin(3):.3f}",
+        "0.700",
+        "",
+    ]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    found = Axe().run(page, context="figure").response["violations"]
+    assert [each["id"] for each in found] == []
+    assert log.errors == []
     page.close()
 
 
