@@ -20,8 +20,8 @@ import keras_hub  # noqa: E402
 
 from helpers import settings as settings_module  # noqa: E402
 from helpers.data import (
-    DataError,  # noqa: E402
-    transfer,  # noqa: E402
+    DataError,
+    transfer,
 )
 from helpers.networks import weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402

@@ -196,8 +196,11 @@ def test_training_slices_are_marked(stack, truth):
     unknown = results.evaluate(Segmenter(truth), stack, method="b", training_slices=None)
     assert unknown["training"].isna().all()
     table = results.load_runs()
-    assert results.summary(table, window=None)["training"].tolist() == ["1 of 2", "not known which"]
-    only_test = results.summary(table, window=None, test_only=True)
+    assert results.summary(results.select(table, window=None))["training"].tolist() == [
+        "1 of 2",
+        "not known which",
+    ]
+    only_test = results.summary(results.select(table, window=None, test_only=True))
     assert only_test["slices"].tolist() == [1]
     assert only_test["training"].tolist() == ["none"]
 
@@ -266,7 +269,7 @@ def test_label_maps_that_changed_are_scored_again(stack, truth, tmp_path):
     results.evaluate(tmp_path, stack, method="theirs")
     _write_tiff(tmp_path / "2", np.roll(truth[1], 2, axis=1))
     table = results.evaluate(tmp_path, stack, method="theirs")
-    found = results.by_slice(table, window=None)
+    found = results.by_slice(results.select(table, window=None))
     assert found.to_numpy().ravel().tolist() == [1, pytest.approx(22 / 26)]
 
 
@@ -341,7 +344,7 @@ def test_profiles_and_sources_do_not_mix(stack, truth):
         assert set(both["profile"]) == {"quick", "smoke"}
         assert results.load_runs(source="sample").empty
     with pytest.raises(ValueError, match="slice 1 of shift, run default, twice"):
-        results.by_slice(both, window=None)
+        results.by_slice(results.select(both, window=None))
 
 
 def test_an_interrupt_keeps_what_is_done(stack, truth, monkeypatch):
@@ -412,21 +415,21 @@ def test_summary_says_what_it_averages():
     a = _rows("a", [np.nan, 0.5, 0.7, 0.9], [False, True, True, True])
     b = _rows("b", [0.0, 0.4, np.nan], [False, True, True])
     table = pd.concat([a, b])
-    out = results.summary(table, window=None)
+    out = results.summary(results.select(table, window=None))
     assert out["mean"].tolist() == pytest.approx([0.7, 0.4])
     assert out["slices"].tolist() == [3, 1]
     assert out["undefined"].tolist() == [0, 1]
     assert out["missing"].tolist() == [0, 1]
     assert out["window"].tolist() == ["all: 2-4", "all: 2-2"]
     assert out["no nucleus"].tolist() == ["1 left out"] * 2
-    zero = results.summary(table, window=(1, 2), without=tables.PAPER_RULE)
+    zero = results.summary(results.select(table, window=(1, 2), without=tables.PAPER_RULE))
     assert zero["mean"].tolist() == [0.25, 0.2]
     assert zero["no nucleus"].tolist() == ["1 count 0"] * 2
     assert zero["window"].tolist() == ["1-2"] * 2
-    given = results.summary(table, window=(1, 2), without=tables.AS_GIVEN)
+    given = results.summary(results.select(table, window=(1, 2), without=tables.AS_GIVEN))
     assert given["mean"].tolist() == [0.5, 0.2]
     assert given["undefined"].tolist() == [1, 0]
-    inside = results.summary(table, window=(2, 4), slices=(n for n in (2, 4)))
+    inside = results.summary(results.select(table, window=(2, 4), slices=(n for n in (2, 4))))
     assert inside["mean"].tolist() == pytest.approx([0.7, 0.4])
     assert inside["no nucleus"].tolist() == ["none in it"] * 2
 
@@ -445,4 +448,4 @@ def test_summary_says_what_it_averages():
 def test_summary_refuses_what_it_cannot_average(arguments, message):
     table = _rows("a", [0.5, 0.7], [True, True])
     with pytest.raises(ValueError, match=message):
-        results.summary(table, **{"window": None, **arguments})
+        results.summary(results.select(table, **{"window": None, **arguments}))

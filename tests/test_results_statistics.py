@@ -6,6 +6,7 @@ import pytest
 from scipy.signal import lfilter
 
 from helpers.results import statistics
+from helpers.results.tables import short_names
 
 
 def autoregressive(phi, slices, series, seed=1):
@@ -154,8 +155,8 @@ def test_too_little_to_compare(wide):
 
 def test_short_names():
     keys = [("a", "published", "p"), ("b", "published", "p"), ("b", "computed", "1")]
-    wide = pd.DataFrame([[1, 2, 3]], columns=pd.MultiIndex.from_tuples(keys))
-    names = ["a", "b (published)", "b (computed)"]
-    assert list(statistics.short_names(wide).columns) == names
-    wide[("b", "computed", "2")] = 4
-    assert list(statistics.short_names(wide).columns)[2:] == ["b (computed, 1)", "b (computed, 2)"]
+    assert short_names(keys) == ["a", "b (published)", "b (computed)"]
+    assert short_names([*keys, ("b", "computed", "2")])[2:] == [
+        "b (computed, 1)",
+        "b (computed, 2)",
+    ]

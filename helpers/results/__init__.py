@@ -1,32 +1,46 @@
 """Results of all methods: label maps, scores and records on disk, tidy tables in memory.
 
 `evaluate` runs a method and keeps what it gives; `load_runs` reads it again, and `load_published`
-the published curves; `summary` averages, and says over which slices; `paired_differences` says how
-sure that is. No method is known here by name.
+the published curves; `select` chooses which scores count, `summary` averages them, and says over
+which slices; `paired_differences` says how sure that is. No method is known here by name.
 """
 
 from helpers.results.evaluation import evaluate
+from helpers.results.figures import curves, intervals, method_colours, pareto
 from helpers.results.foreign import LabelFolder
 from helpers.results.published import evaluate_recovered, load_published
 from helpers.results.runs import fingerprint, label_maps, load_runs, records
-from helpers.results.statistics import paired_differences, rank_probabilities, short_names
-from helpers.results.tables import LEAVE_OUT, by_slice, league_table, style_league, summary
+from helpers.results.statistics import paired_differences, rank_probabilities
+from helpers.results.tables import (
+    AS_GIVEN,
+    LEAVE_OUT,
+    by_slice,
+    league_table,
+    select,
+    style_league,
+    summary,
+)
 
 __all__ = [
+    "AS_GIVEN",
     "LEAVE_OUT",
     "LabelFolder",
     "by_slice",
+    "curves",
     "evaluate",
     "evaluate_recovered",
     "fingerprint",
+    "intervals",
     "label_maps",
     "league_table",
     "load_published",
     "load_runs",
+    "method_colours",
     "paired_differences",
+    "pareto",
     "rank_probabilities",
     "records",
-    "short_names",
+    "select",
     "style_league",
     "summary",
 ]

@@ -10,33 +10,6 @@ from scipy import stats
 _BESIDE_A_MEAN = ("low", "high", "slices", "block")
 
 
-def short_names(wide: pd.DataFrame) -> pd.DataFrame:
-    """Name each column by its method, and by origin and run only where that is not enough.
-
-    Parameters
-    ----------
-    wide : DataFrame
-        From `helpers.results.by_slice`, columns (method, origin, run).
-
-    Returns
-    -------
-    DataFrame
-        The same with plain column names.
-    """
-    keys = list(wide.columns)
-    methods = [method for method, _, _ in keys]
-    origins = [key[:2] for key in keys]
-    names = []
-    for method, origin, run in keys:
-        if methods.count(method) == 1:
-            names.append(method)
-        elif origins.count((method, origin)) == 1:
-            names.append(f"{method} ({origin})")
-        else:
-            names.append(f"{method} ({origin}, {run})")
-    return wide.set_axis(names, axis=1)
-
-
 def mean_intervals(
     wide: pd.DataFrame,
     *,

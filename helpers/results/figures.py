@@ -1,41 +1,115 @@
-"""Figures of the comparison: means with intervals, cost and quality."""
+"""Figures of results: curves over the slices, means with intervals, cost and quality."""
+
+from collections import Counter
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.comparison.series import axis_title, method_colours
 from helpers.labels import Label, check_choice
-from helpers.results.statistics import mean_intervals, short_names
-from helpers.results.tables import LEAVE_OUT, by_slice, summary
+from helpers.results.statistics import mean_intervals
+from helpers.results.tables import Selection, by_slice, short_names, summary
+from helpers.show.charts import Curve
 from helpers.show.figures import STYLE
+
+COLOURS = (
+    ("#1a1a1a", "#f2f2f2"),
+    ("#0072b2", "#56b4e9"),
+    ("#c44e00", "#ff9a57"),
+    ("#00795a", "#35c99f"),
+    ("#a2467f", "#e69cc9"),
+    ("#8a6400", "#e3b52f"),
+    ("#5f6b7a", "#a7b1bf"),
+    ("#7d3bbd", "#c49bf2"),
+    ("#0b7285", "#4fc3dc"),
+    ("#b3213a", "#ff7d8e"),
+)
+"""Colours of methods on a light and on a dark page, each 3 to 1 against it or better."""
+
+METRIC_TITLES = {
+    "accuracy": "Accuracy",
+    "jaccard": "Jaccard index",
+    "dice": "Dice coefficient",
+    "boundary_f": "Boundary F score",
+    "hausdorff_95_nm": "Hausdorff distance, 95 % (nm)",
+    "average_boundary_distance_nm": "Average boundary distance (nm)",
+    "seconds": "Seconds a slice",
+}
 
 COSTS = {
     "seconds_per_slice": "Seconds a slice",
     "training_minutes": "Minutes of training",
 }
-"""Costs in `helpers.results.Record` that `pareto` takes, and their titles."""
+"""Costs in `helpers.results.runs.Record` that `pareto` takes, and their titles."""
 
 _MARKERS = "os^DvP"
 
 
-def intervals(
-    table: pd.DataFrame,
-    *,
-    window: tuple[int, int] | None,
-    metric: str = "jaccard",
-    label: Label | None = Label.NUCLEUS,
-    without: float | str = LEAVE_OUT,
-    width_in: float = 7.5,
-    **bootstrap,
-) -> Figure:
+def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Give methods their colours, in the order in which they come.
+
+    Parameters
+    ----------
+    methods : iterable of str
+        More than there are colours begin anew: they differ in their names alone.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        Light and dark colour.
+    """
+    return {method: COLOURS[at % len(COLOURS)] for at, method in enumerate(dict.fromkeys(methods))}
+
+
+def curves(selection: Selection) -> list[Curve]:
+    """Take from scores what a chart draws: a curve a method, each with its name and colour.
+
+    Parameters
+    ----------
+    selection : Selection
+        From `helpers.results.select`.
+
+    Returns
+    -------
+    list of Curve
+        Published ones first, so that others are drawn over them.
+    """
+    wide = by_slice(selection)
+    colours = method_colours(selection.methods)
+    rows = selection.counting
+    of_run = dict(iter(rows.groupby(["method", "origin", "run"], sort=False)))
+    found, seen = [], Counter()
+    for key, name in zip(selection.runs, wide.columns, strict=True):
+        method, origin, run = key
+        values = wide[name].dropna()
+        own = of_run[key]
+        trained = own.loc[own["training"].fillna(False).astype(bool), "slice"]
+        found.append(
+            Curve(
+                name=name,
+                method=method,
+                origin=origin,
+                run=run,
+                colour=colours[method][0],
+                dark_colour=colours[method][1],
+                values=values,
+                training=tuple(sorted(set(trained) & set(values.index))),
+                nth=seen[method, origin],
+            )
+        )
+        seen[method, origin] += 1
+    return sorted(found, key=lambda curve: curve.origin != "published")
+
+
+def intervals(selection: Selection, *, width_in: float = 7.5, **bootstrap) -> Figure:
     """Draw each method's mean with its confidence interval, over the slices that all have.
 
     Parameters
     ----------
-    table, window, metric, label, without
-        As for `helpers.results.by_slice`.
+    selection : Selection
+        From `helpers.results.select`.
     width_in : float
         Width of the figure in inches.
     **bootstrap
@@ -49,13 +123,12 @@ def intervals(
     Raises
     ------
     ValueError
-        As `helpers.results.by_slice` and `helpers.results.statistics.mean_intervals`.
+        As `helpers.results.statistics.mean_intervals`.
     """
-    wide = by_slice(table, window=window, metric=metric, label=label, without=without)
-    found = mean_intervals(short_names(wide), **bootstrap)
-    colours = method_colours(table["method"])
+    found = mean_intervals(by_slice(selection), **bootstrap)
+    colours = method_colours(selection.methods)
     figure, axis = _axes((width_in, 1.1 + 0.34 * len(found)))
-    for at, (key, row) in enumerate(zip(wide.columns, found.itertuples(), strict=True)):
+    for at, (key, row) in enumerate(zip(selection.runs, found.itertuples(), strict=True)):
         method, origin, _run = key
         axis.errorbar(
             row.mean,
@@ -71,31 +144,26 @@ def intervals(
     axis.grid(axis="x", alpha=0.25)
     slices = found["slices"].iloc[0]
     axis.set_xlabel(
-        f"{axis_title(metric, label)}: mean of {slices} slices, "
+        f"{axis_title(selection)}: mean of {slices} slices, "
         f"{bootstrap.get('level', 0.95) * 100:g} % interval"
     )
     return figure
 
 
 def pareto(
-    table: pd.DataFrame,
+    selection: Selection,
     records: pd.DataFrame,
     *,
-    window: tuple[int, int] | None,
     cost: str = "seconds_per_slice",
-    metric: str = "jaccard",
-    label: Label | None = Label.NUCLEUS,
-    without: float | str = LEAVE_OUT,
     higher_is_better: bool = True,
-    test_only: bool = False,
     width_in: float = 7.5,
 ) -> Figure:
     """Draw what a method costs against how well it does.
 
     Parameters
     ----------
-    table, window, metric, label, without, test_only
-        As for `helpers.results.summary`.
+    selection : Selection
+        From `helpers.results.select`.
     records : DataFrame
         Costs of runs, from `helpers.results.records`.
     cost : {"seconds_per_slice", "training_minutes"}
@@ -114,20 +182,17 @@ def pareto(
     Raises
     ------
     ValueError
-        If no run has both, or as `helpers.results.summary`.
+        If no run has both.
     """
     check_choice(cost, "cost", tuple(COSTS))
     points = _costs(records, cost)
-    means = summary(
-        table, window=window, metric=metric, label=label, without=without, test_only=test_only
-    )["mean"]
-    points = points.join(means, how="inner").dropna()
+    points = points.join(summary(selection)["mean"], how="inner").dropna()
     if points.empty:
         raise ValueError(
             f"no run has a mean and {cost}; evaluate some, and read both with the same profile."
         )
-    names = short_names(pd.DataFrame(columns=points.index)).columns
-    colours = method_colours(table["method"])
+    names = short_names(points.index)
+    colours = method_colours(selection.methods)
     on_front = _on_front(points[cost], points["mean"], higher_is_better)
     front = points[on_front].sort_values(cost)
     figure, axis = _axes((width_in, 4.2))
@@ -156,9 +221,26 @@ def pareto(
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("{x:g}")
     axis.set_xlabel(COSTS[cost])
-    axis.set_ylabel(f"{axis_title(metric, label)}: mean")
+    axis.set_ylabel(f"{axis_title(selection)}: mean")
     axis.grid(alpha=0.25)
     return figure
+
+
+def axis_title(selection: Selection) -> str:
+    """Name an axis: the metric and its class.
+
+    Parameters
+    ----------
+    selection : Selection
+
+    Returns
+    -------
+    str
+        Such as ``Jaccard index, nucleus``.
+    """
+    title = METRIC_TITLES.get(selection.metric, selection.metric)
+    label = selection.label
+    return f"{title}, {'four classes' if label is None else Label(label).title}"
 
 
 def _axes(size_in: tuple[float, float]):

@@ -9,10 +9,9 @@ from browser import watch
 from matplotlib.colors import to_rgb
 from skimage.color import rgb2lab
 
-from helpers import comparison, results, show
-from helpers.comparison import series as series_module
-from helpers.comparison.figures import _on_front
-from helpers.results import statistics, tables
+from helpers import results, show
+from helpers.results import figures, statistics, tables
+from helpers.results.figures import _on_front
 
 
 def rows(method, slices, values, *, origin="computed", run="r", trained=(), metric="jaccard"):
@@ -63,7 +62,7 @@ def chart(table, **more):
     picks = {"window": None}
     picks |= {key: more.pop(key) for key in ("window", "metric", "label") if key in more}
     texts = {"title": "Score", "caption": "Source: toy.", "alt": "Two methods.", "name": "toy"}
-    return show.chart(comparison.curves(table, **picks), **{**texts, **more})
+    return show.chart(results.curves(results.select(table, **picks)), **{**texts, **more})
 
 
 def open_chart(browser, tmp_path, table, *, width=1280, theme="light", **more):
@@ -101,7 +100,7 @@ def test_the_chart_shows_values_at_the_cursor(browser, tmp_path, table, width, t
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert (log.errors, log.remote) == ([], [])
     key = page.locator(".hela-line").first.evaluate("e => getComputedStyle(e).stroke")
-    light, dark = comparison.method_colours(table["method"])["slow"]
+    light, dark = results.method_colours(table["method"])["slow"]
     expected = np.round(np.array(to_rgb(light if theme == "light" else dark)) * 255).astype(int)
     assert [int(part) for part in re.findall(r"\d+", key)] == expected.tolist()
     page.close()
@@ -196,7 +195,7 @@ def test_keys_have_the_colour_of_the_page(browser, tmp_path, runs, theme, nth):
         )
         for at in (-3, -2, -1)
     )
-    colour = comparison.method_colours(runs["method"])["fast"][nth]
+    colour = results.method_colours(runs["method"])["fast"][nth]
     rgb = "rgb({}, {}, {})".format(*(round(255 * part) for part in to_rgb(colour)))
     assert (disc[0], square[0], ring[1]) == (rgb, rgb, rgb)
     assert ring[0] == "rgba(0, 0, 0, 0)"
@@ -243,7 +242,7 @@ def test_colours_can_be_told_from_the_page_and_each_other():
         return (high + 0.05) / (low + 0.05)
 
     for side, page in ((0, "#ffffff"), (1, "#14181e")):
-        colours = [pair[side] for pair in series_module.COLOURS]
+        colours = [pair[side] for pair in figures.COLOURS]
         assert min(contrast(colour, page) for colour in colours) >= 3
         lab = rgb2lab(np.array([to_rgb(colour) for colour in colours]))
         apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)
@@ -251,10 +250,9 @@ def test_colours_can_be_told_from_the_page_and_each_other():
 
 
 def test_intervals_are_those_of_the_statistics(table):
-    figure = comparison.intervals(table[table["method"] == "slow"], window=None, samples=500)
-    axis = figure.axes[0]
-    wide = results.by_slice(table[table["method"] == "slow"], window=None)
-    expected = statistics.mean_intervals(wide, samples=500)
+    chosen = results.select(table[table["method"] == "slow"], window=None)
+    axis = results.intervals(chosen, samples=500).axes[0]
+    expected = statistics.mean_intervals(results.by_slice(chosen), samples=500)
     drawn = [bar.lines[0].get_xdata()[0] for bar in axis.containers]
     np.testing.assert_allclose(drawn, expected["mean"])
     ends = [bar.lines[2][0].get_segments()[0][:, 0] for bar in axis.containers]
@@ -264,11 +262,12 @@ def test_intervals_are_those_of_the_statistics(table):
 
 @pytest.mark.parametrize("cost", ["seconds_per_slice", "training_minutes"])
 def test_pareto(table, costs, cost):
-    figure = comparison.pareto(table, costs, window=None, cost=cost)
+    chosen = results.select(table, window=None)
+    figure = results.pareto(chosen, costs, cost=cost)
     axis = figure.axes[0]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["fast <b>", "slow"]
-    means = results.summary(table, window=None)["mean"]
+    means = results.summary(chosen)["mean"]
     expected = [
         (0.0 if cost == "training_minutes" else 0.1, means["fast <b>", "computed", "r"]),
         (12.0 if cost == "training_minutes" else 3.0, means["slow", "computed", "again"]),
@@ -276,7 +275,7 @@ def test_pareto(table, costs, cost):
     found = [tuple(dots.get_offsets()[0]) for dots in axis.collections]
     np.testing.assert_allclose(found, expected)
     with pytest.raises(ValueError, match="no run has a mean and"):
-        comparison.pareto(table, costs.iloc[:0], window=None, cost=cost)
+        results.pareto(chosen, costs.iloc[:0], cost=cost)
 
 
 def test_the_front_has_what_nothing_beats():
@@ -286,11 +285,12 @@ def test_the_front_has_what_nothing_beats():
 
 
 def test_the_league_says_what_it_averages(table):
-    views = {
-        "central": {"window": (20, 30)},
-        "test": {"window": None, "test_only": True},
-    }
-    league = results.league_table(table, views)
+    league = results.league_table(
+        {
+            "central": results.select(table, window=(20, 30)),
+            "test": results.select(table, window=None, test_only=True),
+        }
+    )
     assert [key[:2] for key in league.index] == [
         ("fast <b>", "computed"),
         ("slow", "published"),
@@ -315,12 +315,17 @@ def test_the_league_says_what_it_averages(table):
 
 
 def test_the_league_refuses(table):
-    with pytest.raises(ValueError, match="there are no views"):
-        results.league_table(table, {})
-    with pytest.raises(ValueError, match="view 'a' has no window"):
-        results.league_table(table, {"a": {}})
+    with pytest.raises(ValueError, match="there is no selection"):
+        results.league_table({})
     with pytest.raises(ValueError, match="needs a caption"):
-        results.style_league(results.league_table(table, {"a": {"window": None}}), "")
+        results.style_league(results.league_table({"a": results.select(table, window=None)}), "")
+
+
+def test_names_from_the_disk_reach_the_page_as_text(table):
+    league = results.league_table({"<i>": results.select(table, window=None)})
+    page = results.style_league(league, "Source: a <toy>.").to_html()
+    assert "fast &lt;b&gt;" in page
+    assert not re.search("<b>|<i>|<toy>", page)
 
 
 def test_in_place_of_a_figure_stands_the_reason():
