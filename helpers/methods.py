@@ -24,12 +24,12 @@ import helpers.volume
 from helpers import settings
 from helpers.cache import locked, write_whole
 from helpers.data.stack import Stack
-from helpers.fine_tuning import TRIAL_SLICES, split_of
 from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, scoring_code
 from helpers.results.runs import fingerprint, read_run, results_dir
 from helpers.settings import Settings
 from helpers.training import Recipe
+from helpers.training.compare import TRIAL_SLICES, split_of
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
 """How many slices a profile scores, evenly from first to last; None for all.
@@ -135,7 +135,7 @@ def run_all(
     methods : iterable of Method
         By default `METHODS`.
     seed : int
-        For the split (see `helpers.fine_tuning.split_of`), the networks' random weights and the
+        For the split (see `helpers.training.split_of`), the networks' random weights and the
         order of their examples.
     workers : int, optional
         Traditional methods at once; by default as many as there are cores.

@@ -7,11 +7,11 @@ import pytest
 
 from helpers import methods, results
 from helpers.data import phantom_stack
-from helpers.fine_tuning import split_of
 from helpers.label_maps import LabelMaps
 from helpers.phantom import Phantom
 from helpers.results.published import CURVES
 from helpers.settings import using
+from helpers.training.compare import split_of
 
 TRADITIONAL = tuple(each for each in methods.METHODS if each.family is None)
 U_NET = next(each for each in methods.METHODS if each.work == "paper_unet")

@@ -129,7 +129,7 @@ def test_a_damaged_file_is_not_taken_for_imagenet(published, server, vgg_file):
     with pytest.raises(DataError, match="wrong hash"):
         networks.vgg16_segnet(SHAPE)
     assert not (published.data_dir / VGG_NAME).exists()
-    assert "wrong hash" in networks.imagenet_fault("vgg16_segnet")
+    assert "wrong hash" in weights.imagenet_fault("vgg16_segnet")
 
 
 def test_without_a_server_the_next_best_is_named(published, server, monkeypatch):
@@ -141,10 +141,29 @@ def test_without_a_server_the_next_best_is_named(published, server, monkeypatch)
     monkeypatch.setattr(weights, "has_hed", lambda: False)
     assert networks.resolve_weights("vgg16_unet") is None
     assert networks.resolve_weights("unet") is None
-    fault = networks.imagenet_fault("vgg16_segnet")
+    fault = weights.imagenet_fault("vgg16_segnet")
     assert VGG_NAME in fault
     assert "HTTP 404" in fault
-    assert "no pretrained part" in networks.imagenet_fault("unet")
+    assert "no pretrained part" in weights.imagenet_fault("unet")
+
+
+def test_box_never_calls_random_weights_transfer_learning(monkeypatch):
+    monkeypatch.setattr(weights, "imagenet_fault", lambda _: None)
+    assert networks.weights_box("vgg16_unet") is None
+    fault = (
+        "file: no <network> (asked before; next try in 9 s). Connect. (From https://x to /somebody)"
+    )
+    monkeypatch.setattr(weights, "imagenet_fault", lambda _: fault)
+    monkeypatch.setattr(weights, "resolve_weights", lambda _: None)
+    random = networks.weights_box("vgg16_unet").data
+    assert "not transfer learning" in random
+    assert "no &lt;network&gt;" in random
+    assert "Connect." in random
+    assert not any(word in random for word in ("somebody", "next try"))
+    monkeypatch.setattr(weights, "resolve_weights", lambda _: "hed")
+    hed = networks.weights_box("vgg16_unet").data
+    assert "other pretrained weights instead: ImageNet, then edges (HED)." in hed
+    assert "random" not in hed
 
 
 def test_resnet18_comes_from_the_preset_of_keras_hub(published, server, preset):

@@ -33,9 +33,9 @@ from helpers.networks.vgg16 import vgg16_segnet, vgg16_unet
 from helpers.networks.weights import (
     KINDS,
     has_hed,
-    imagenet_fault,
     initialisation_of,
     resolve_weights,
+    weights_box,
 )
 
 NETWORKS = {
@@ -60,7 +60,6 @@ __all__ = [
     "freeze_encoder",
     "has_hed",
     "hed_edges",
-    "imagenet_fault",
     "inception_resnet_v2_deeplabv3plus",
     "initialisation_of",
     "mosaic",
@@ -71,4 +70,5 @@ __all__ = [
     "unet",
     "vgg16_segnet",
     "vgg16_unet",
+    "weights_box",
 ]

@@ -3,9 +3,11 @@
 Files lie in the data folder (``HELA_DATA_DIR``), so that a folder with them needs no network.
 """
 
+import html
 import importlib.util
 import json
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +17,7 @@ import h5py
 import keras
 import numpy as np
 import pooch
+from IPython.display import HTML
 from tqdm import tqdm
 
 from helpers import settings as settings_module
@@ -203,6 +206,38 @@ def imagenet_fault(network: str, settings: Settings | None = None) -> str | None
     except DataError as error:
         return str(error)
     return None
+
+
+def weights_box(network: str) -> HTML | None:
+    """Say in a box what a network begins with, where ImageNet's weights cannot be had.
+
+    Parameters
+    ----------
+    network : str
+        Name of the function in `helpers.networks`.
+
+    Returns
+    -------
+    IPython.display.HTML or None
+        None where they can be had.
+    """
+    fault = imagenet_fault(network)
+    if fault is None:
+        return None
+    weights = resolve_weights(network)
+    what = (
+        f"The network begins with other pretrained weights instead: {KINDS[weights]}."
+        if weights
+        else "The network begins with random weights. What follows is training from scratch, "
+        "not transfer learning, and its scores say nothing about what transfer learning would give."
+    )
+    # Where the file was looked for, and when next, is of use in an error, not on a page.
+    reason = re.sub(r" \((From|asked before)[ ;][^)]*\)", "", fault)
+    return HTML(
+        "<div class='admonition warning' style='overflow-wrap: anywhere'>"
+        "<p class='admonition-title'>ImageNet's weights cannot be had here</p>"
+        f"<p>{html.escape(what)}</p><p>Why: {html.escape(reason)}</p></div>"
+    )
 
 
 def check_kind(weights, network: str, allowed: Sequence[str]) -> None:

@@ -6,6 +6,18 @@ and `train` trains it, or takes up what has been trained already.
 TensorFlow is imported when it is first needed: splits, recipes and patches work without it.
 """
 
+from helpers.training.compare import (
+    PAPER_GRID,
+    for_training,
+    plot_grid,
+    run_grid,
+    scores_of,
+    shorter,
+    some_of,
+    split_of,
+    styled,
+    summary_of,
+)
 from helpers.training.device import build, choose_precision, device_name, precision
 from helpers.training.history import COLUMNS, plot_history
 from helpers.training.objective import class_weights, cross_entropy
@@ -19,6 +31,7 @@ from helpers.training.split import Split
 
 __all__ = [
     "COLUMNS",
+    "PAPER_GRID",
     "Items",
     "Preparation",
     "Recipe",
@@ -32,14 +45,23 @@ __all__ = [
     "class_weights",
     "cross_entropy",
     "device_name",
+    "for_training",
     "items_of",
     "load_slices",
     "patch_corners",
     "patch_starts",
+    "plot_grid",
     "plot_history",
     "precision",
     "resize_labels",
+    "run_grid",
+    "scores_of",
     "segment",
+    "shorter",
+    "some_of",
+    "split_of",
     "stream",
+    "styled",
+    "summary_of",
     "train",
 ]

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from tiny_network import small_cell
 
-from helpers import fine_tuning
+from helpers import settings
 from helpers.labels import Label
-from helpers.training import Recipe
+from helpers.training import Recipe, compare
 
 CELL = small_cell()
 
@@ -19,15 +19,15 @@ def sample_of(*numbers):
 
 
 def test_sample_is_divided_by_name_and_no_test_slice_is_a_neighbour():
-    split = fine_tuning.split_of(sample_of(71, 82, 118, 151, 170, 215, 260))
+    split = compare.split_of(sample_of(71, 82, 118, 151, 170, 215, 260))
     assert split.train == (71, 118, 170, 215, 260)
     assert split.test == (82, 151)
-    whole = fine_tuning.split_of(sample_of(48, 71, 82, 118, 121, 151, 170, 215, 220, 251, 260))
+    whole = compare.split_of(sample_of(48, 71, 82, 118, 121, 151, 170, 215, 220, 251, 260))
     assert whole.test == (48, 82, 151, 251)
 
 
 def test_a_whole_stack_is_divided_by_blocks():
-    assert fine_tuning.split_of(CELL).name == "blocks"
+    assert compare.split_of(CELL).name == "blocks"
 
 
 def test_slices_are_read_once_and_a_trial_has_few():
@@ -37,27 +37,30 @@ def test_slices_are_read_once_and_a_trial_has_few():
         read.append(number)
         return CELL.image(number)
 
-    cell = fine_tuning.for_training(replace(CELL, _image=image), "quick")
+    with settings.using(profile="quick"):
+        cell = compare.for_training(replace(CELL, _image=image))
     assert cell.slice_numbers == CELL.slice_numbers
     np.testing.assert_array_equal(cell.image(5), cell.image(5))
     assert read == [5]
-    assert len(fine_tuning.for_training(CELL, "smoke")) == fine_tuning.TRIAL_SLICES < len(CELL)
+    with settings.using(profile="smoke"):
+        assert len(compare.for_training(CELL)) == compare.TRIAL_SLICES < len(CELL)
 
 
 @pytest.mark.parametrize(("profile", "count"), [("smoke", 2), ("quick", 6), ("paper", 40)])
 def test_profiles_score_some_or_all(profile, count):
-    chosen = fine_tuning.some_of(tuple(range(1, 41)), profile)
-    assert len(chosen) == count
-    assert (chosen[0], chosen[-1]) == (1, 40)
-    assert fine_tuning.some_of((82, 151), profile) == (82, 151)
+    with settings.using(profile=profile):
+        chosen = compare.some_of(tuple(range(1, 41)))
+        assert len(chosen) == count
+        assert (chosen[0], chosen[-1]) == (1, 40)
+        assert compare.some_of((82, 151)) == (82, 151)
 
 
 def test_shorter_recipe_has_a_quarter_of_the_steps():
     recipe = Recipe.of("segnet", "paper")
-    short = fine_tuning.shorter(recipe, 180)
+    short = compare.shorter(recipe, 180)
     assert short.total_steps(180) == recipe.total_steps(180) // 4
     assert (short.rate, short.batch) == (recipe.rate, recipe.batch)
-    assert fine_tuning.shorter(Recipe.of("segnet", "smoke"), 5).total_steps(5) == 1
+    assert compare.shorter(Recipe.of("segnet", "smoke"), 5).total_steps(5) == 1
 
 
 def test_scores_of_the_truth_are_perfect_and_of_half_of_it_are_not():
@@ -65,9 +68,9 @@ def test_scores_of_the_truth_are_perfect_and_of_half_of_it_are_not():
     half = truth.copy()
     rows, columns = np.nonzero(truth == Label.NUCLEUS)
     half[rows[::2], columns[::2]] = Label.CELL
-    scores = fine_tuning.scores_of({8: truth}, CELL)
+    scores = compare.scores_of({8: truth}, CELL)
     assert scores.loc[8].eq(1).all()
-    worse = fine_tuning.scores_of({8: half}, CELL).loc[8]
+    worse = compare.scores_of({8: half}, CELL).loc[8]
     assert worse["nucleus"] == pytest.approx(0.5, abs=0.01)
     assert worse["nuclear envelope"] == 1 > worse["accuracy"]
 
@@ -81,25 +84,10 @@ def test_tables_name_the_weights():
         "seconds_per_step": 0.517,
     }
     scores = pd.DataFrame({"accuracy": [0.5, 0.7], "nucleus": [0.2, np.nan]}, index=[1, 2])
-    table = fine_tuning.summary_of([("VGG16", record, scores)])
+    table = compare.summary_of([("VGG16", record, scores)])
     assert table.index.tolist() == [("VGG16", "random initialisation")]
     assert table["accuracy"].item() == pytest.approx(0.6)
     assert table["nucleus"].item() == pytest.approx(0.2)
-    page = fine_tuning.as_text(table).to_html()
+    page = compare.styled(table).to_html()
     for text in ("random initialisation", ">17.2<", ">1,200<", ">2.0<", ">0.52<", ">0.600<"):
         assert text in page
-
-
-def test_box_never_calls_random_weights_transfer_learning():
-    assert fine_tuning.weights_box(None, "ImageNet") == ""
-    fault = (
-        "file: no <network> (asked before; next try in 9 s). Connect. (From https://x to /somebody)"
-    )
-    random = fine_tuning.weights_box(fault, "random initialisation")
-    assert "not transfer learning" in random
-    assert "no &lt;network&gt;" in random
-    assert "Connect." in random
-    assert not any(word in random for word in ("somebody", "next try"))
-    hed = fine_tuning.weights_box(fault, "ImageNet, then edges (HED)")
-    assert "other pretrained weights instead: ImageNet, then edges (HED)." in hed
-    assert "random" not in hed

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from tiny_network import KERAS_WARNING, small_cell
 
-from helpers import unet_grid
-from helpers.training import Recipe, Split
-from helpers.unet_grid import LOOKS, PAPER_GRID, Configuration
+from helpers.training import Recipe, Split, compare
+from helpers.training.compare import LOOKS, PAPER_GRID, Configuration
 
 pytestmark = KERAS_WARNING
 
@@ -30,16 +29,16 @@ def test_the_grid_has_what_the_paper_tried():
 def test_each_training_is_looked_at_after_each_third(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'helpers[networks]'")
     folders = iter(range(9))
-    train = unet_grid.train
+    train = compare.train
     monkeypatch.setattr(
-        unet_grid,
+        compare,
         "train",
         lambda *arguments, **options: train(*arguments, tmp_path / str(next(folders)), **options),
     )
     # Of 120 x 120 pixels there are 5 x 5 patches of 40 a slice: 3 steps an epoch.
     recipe = replace(Recipe.of("unet", "paper"), epochs=3, batch=8, patch_px=40, validation_items=4)
     configurations = [Configuration(10, "adam", 40), Configuration(20, "sgdm", 40)]
-    table = unet_grid.run_grid(
+    table = compare.run_grid(
         small_cell(), Split((8,), (12,)), recipe, configurations, progress=False
     )
     assert len(table) == LOOKS * len(configurations)
@@ -54,11 +53,11 @@ def test_each_training_is_looked_at_after_each_third(tmp_path, monkeypatch):
 def test_a_rate_that_changes_is_refused():
     recipe = replace(Recipe.of("unet", "paper"), schedule="cosine")
     with pytest.raises(ValueError, match="the grid needs 'constant'"):
-        unet_grid.run_grid(None, None, recipe)
+        compare.run_grid(None, None, recipe)
 
 
 def test_the_figure_has_a_panel_a_patch_size_and_a_line_a_configuration():
-    figure = unet_grid.plot_grid(FOUND)
+    figure = compare.plot_grid(FOUND)
     assert [axis.get_title() for axis in figure.axes] == ["patches of 64", "patches of 128"]
     assert [len(axis.lines) for axis in figure.axes] == [2, 1]
     colours = {line.get_color().tobytes() for line in figure.axes[0].lines}
