@@ -19,10 +19,7 @@ import keras  # noqa: E402
 import keras_hub  # noqa: E402
 
 from helpers import settings as settings_module  # noqa: E402
-from helpers.data import (
-    DataError,
-    transfer,
-)
+from helpers.data import DataError, transfer  # noqa: E402
 from helpers.networks import weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402
 
