@@ -78,10 +78,8 @@ def test_bad_row_is_refused(images, titles, kind, message):
 
 
 def test_note_and_legend_lie_outside_the_panels():
-    figure = show.row([GREY, GREY], ["a", "b"])
-    show.legend(figure, show.COMPARE_COLOURS)
-    show.source_note(figure, "Source: a long name of a data set; profile: quick. " * 6)
-    draw(figure)
+    long_note = "Source: a long name of a data set; profile: quick. " * 6
+    figure = draw(show.row([GREY, GREY], ["a", "b"], key=show.COMPARE_COLOURS, source=long_note))
     panels = [axis.get_tightbbox() for axis in figure.axes]
     note, names = figure._supxlabel.get_window_extent(), figure.legends[0].get_texts()
     assert note.y1 <= min(box.y0 for box in panels)
@@ -93,12 +91,17 @@ def test_note_and_legend_lie_outside_the_panels():
     assert figure.axes[0].get_window_extent().width >= 0.97 * alone.get_window_extent().width
 
 
-def test_second_note_replaces_the_first():
-    figure = show.source_note(show.row([GREY], ["a"]), "Source: phantom")
-    height = figure.get_figheight()
-    show.source_note(figure, "Source: sample")
-    assert figure.get_supxlabel() == "Source: sample"
-    assert figure.get_figheight() == pytest.approx(height)
+def test_figure_of_a_chapter_has_the_style_and_the_source_and_is_shown_once():
+    before = dict(plt.rcParams)
+    figure, axes = show.subplots(1, 2, figsize=(6, 3), source="Source: phantom")
+    assert plt.get_fignums() == []
+    assert figure.get_supxlabel() == "Source: phantom"
+    assert axes[0].title.get_fontsize() == 12
+    assert figure.get_constrained_layout()
+    assert dict(plt.rcParams) == before
+    plain, _ = show.subplots(1, 2, figsize=(6, 3))
+    assert figure.get_figheight() > plain.get_figheight() == 3
+    assert plain.get_supxlabel() == ""
 
 
 # Painted slices

@@ -21,9 +21,9 @@ def main() -> None:
         kind=["image", "image", "labels"],
         pixel_size_nm=cell.pixel_size_nm,
         width_in=9,
+        key=show.COMPARE_COLOURS,
+        source=f"Source: {cell.source}, {cell.name}.",
     )
-    show.legend(figure, show.COMPARE_COLOURS)
-    show.source_note(figure, f"Source: {cell.source}, {cell.name}.")
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=120, pil_kwargs={"optimize": True})
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from helpers.labels import Label, check_choice
 from helpers.results.statistics import mean_intervals
 from helpers.results.tables import Selection, by_slice, short_names, summary
 from helpers.show.charts import Curve
-from helpers.show.figures import STYLE
+from helpers.show.figures import subplots
 
 COLOURS = (
     ("#1a1a1a", "#f2f2f2"),
@@ -103,7 +102,9 @@ def curves(selection: Selection) -> list[Curve]:
     return sorted(found, key=lambda curve: curve.origin != "published")
 
 
-def intervals(selection: Selection, *, width_in: float = 7.5, **bootstrap) -> Figure:
+def intervals(
+    selection: Selection, *, width_in: float = 7.5, source: str | None = None, **bootstrap
+) -> Figure:
     """Draw each method's mean with its confidence interval, over the slices that all have.
 
     Parameters
@@ -112,6 +113,8 @@ def intervals(selection: Selection, *, width_in: float = 7.5, **bootstrap) -> Fi
         From `helpers.results.select`.
     width_in : float
         Width of the figure in inches.
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
     **bootstrap
         ``level``, ``block``, ``samples`` and ``seed`` of
         `helpers.results.statistics.mean_intervals`.
@@ -127,7 +130,7 @@ def intervals(selection: Selection, *, width_in: float = 7.5, **bootstrap) -> Fi
     """
     found = mean_intervals(by_slice(selection), **bootstrap)
     colours = method_colours(selection.methods)
-    figure, axis = _axes((width_in, 1.1 + 0.34 * len(found)))
+    figure, axis = _axes((width_in, 1.1 + 0.34 * len(found)), source)
     for at, (key, row) in enumerate(zip(selection.runs, found.itertuples(), strict=True)):
         method, origin, _run = key
         axis.errorbar(
@@ -157,6 +160,7 @@ def pareto(
     cost: str = "seconds_per_slice",
     higher_is_better: bool = True,
     width_in: float = 7.5,
+    source: str | None = None,
 ) -> Figure:
     """Draw what a method costs against how well it does.
 
@@ -172,6 +176,8 @@ def pareto(
         False for distances.
     width_in : float
         Width of the figure in inches.
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
 
     Returns
     -------
@@ -195,7 +201,7 @@ def pareto(
     colours = method_colours(selection.methods)
     on_front = _on_front(points[cost], points["mean"], higher_is_better)
     front = points[on_front].sort_values(cost)
-    figure, axis = _axes((width_in, 4.2))
+    figure, axis = _axes((width_in, 4.2), source)
     axis.plot(front[cost], front["mean"], color="0.6", lw=1.5, zorder=1)
     # Names beside the dots would lie on each other: good methods are close together.
     nth = points.groupby("method", sort=False).cumcount()
@@ -243,11 +249,8 @@ def axis_title(selection: Selection) -> str:
     return f"{title}, {'four classes' if label is None else Label(label).title}"
 
 
-def _axes(size_in: tuple[float, float]):
-    # Closed, so that a notebook displays it once only; see helpers.show.figures.
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=size_in)
-    plt.close(figure)
+def _axes(size_in: tuple[float, float], source: str | None):
+    figure, axis = subplots(figsize=size_in, source=source)
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
 

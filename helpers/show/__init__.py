@@ -5,15 +5,13 @@ from helpers.show.explorers import Slider, explorer
 from helpers.show.figures import (
     COMPARE_COLOURS,
     OUTLINE_COLOURS,
-    STYLE,
     compare,
-    legend,
     nothing_to_draw,
     outline,
     overlay,
     row,
-    source_note,
     square_around,
+    subplots,
     thicken,
 )
 from helpers.show.galleries import Panel, gallery
@@ -22,20 +20,18 @@ from helpers.show.surfaces import surface
 __all__ = [
     "COMPARE_COLOURS",
     "OUTLINE_COLOURS",
-    "STYLE",
     "Panel",
     "Slider",
     "chart",
     "compare",
     "explorer",
     "gallery",
-    "legend",
     "nothing_to_draw",
     "outline",
     "overlay",
     "row",
-    "source_note",
     "square_around",
+    "subplots",
     "surface",
     "thicken",
 ]

@@ -24,7 +24,7 @@ STYLE = {
 }
 NOTE_SIZE_PT = 9
 # Height a figure gains with each, so that its panels keep their size.
-NOTE_LINE_IN, LEGEND_IN = 0.17, 0.3
+NOTE_LINE_IN, KEY_IN = 0.17, 0.3
 
 # Okabe and Ito's colours, safe in colour blindness; those that stand out most on grey first.
 OUTLINE_COLOURS: tuple[Colour, ...] = (
@@ -45,6 +45,33 @@ COMPARE_COLOURS: dict[str, Colour] = {
 COMPARE_ALPHA = {"true positive": 0.3, "false positive": 0.85, "false negative": 0.85}
 
 
+def subplots(*args, source: str | None = None, **kwargs):
+    """Make a figure and its axes as `matplotlib.pyplot.subplots` does, in the book's style.
+
+    The figure is shown where it is the last line of a cell, and nowhere else.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As for `matplotlib.pyplot.subplots`.
+    source : str, optional
+        What the figure was made from, in a small line below it; for example
+        ``"Source: sample; profile: quick"``.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : Axes or array of Axes
+    """
+    # Made through pyplot, so that a notebook can display it; closed, so that it does so only once.
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(*args, **kwargs)
+    plt.close(figure)
+    if source is not None:
+        _add_source(figure, source)
+    return figure, axes
+
+
 def row(
     images: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -53,6 +80,8 @@ def row(
     pixel_size_nm: float | None = None,
     columns: int | None = None,
     width_in: float = 7.5,
+    key: Mapping[str, Colour] | None = None,
+    source: str | None = None,
 ) -> Figure:
     """Show images side by side, or in a grid.
 
@@ -70,6 +99,10 @@ def row(
         Images in a row; by default all of up to three, else two of four and three of more.
     width_in : float
         Width of the figure in inches.
+    key : mapping of str to (red, green, blue), 0 to 255, optional
+        Colours to name above the panels, such as `COMPARE_COLOURS`.
+    source : str, optional
+        As for `subplots`.
 
     Returns
     -------
@@ -92,7 +125,8 @@ def row(
     rows = math.ceil(len(images) / columns)
     height, width = images[0].shape[:2]
     panel_in = width_in / columns
-    figure, axes = _subplots(rows, columns, (width_in, rows * (panel_in * height / width + 0.35)))
+    size_in = (width_in, rows * (panel_in * height / width + 0.35))
+    figure, axes = subplots(rows, columns, figsize=size_in, squeeze=False, source=source)
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, image, title, of in zip(axes.flat, images, titles, kinds, strict=False):
@@ -105,6 +139,8 @@ def row(
             axis.imshow(image, cmap="gray")
     if pixel_size_nm is not None:
         _add_scale_bar(axes.flat[0], width, pixel_size_nm)
+    if key is not None:
+        _add_key(figure, key)
     return figure
 
 
@@ -115,7 +151,7 @@ def outline(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
     ----------
     image : (y, x) array of uint8
     masks : mapping of str to (y, x) array of bool
-        Take `OUTLINE_COLOURS` in order: ``legend(figure, dict(zip(masks, OUTLINE_COLOURS)))``.
+        Take `OUTLINE_COLOURS` in order; a key is ``dict(zip(masks, OUTLINE_COLOURS))``.
 
     Returns
     -------
@@ -188,7 +224,7 @@ def compare(image: np.ndarray, result: np.ndarray, truth: np.ndarray) -> np.ndar
     -------
     (y, x, 3) array of uint8
         True positives, false positives and false negatives in `COMPARE_COLOURS`, which is also
-        what `legend` takes; true negatives stay grey.
+        a key for `row`; true negatives stay grey.
 
     Raises
     ------
@@ -206,49 +242,6 @@ def compare(image: np.ndarray, result: np.ndarray, truth: np.ndarray) -> np.ndar
     for name, colour in COMPARE_COLOURS.items():
         rgb = _tint(rgb, where[name], np.array(colour), COMPARE_ALPHA[name])
     return rgb
-
-
-def legend(figure: Figure, colours: Mapping[str, Colour]) -> Figure:
-    """Name colours above a figure's panels.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    colours : mapping of str to (red, green, blue), 0 to 255
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The same figure.
-    """
-    patches = [Patch(color=np.array(rgb) / 255, label=name) for name, rgb in colours.items()]
-    figure.set_figheight(figure.get_figheight() + LEGEND_IN)
-    with plt.rc_context(STYLE):
-        figure.legend(handles=patches, loc="outside upper center", ncols=len(patches))
-    return figure
-
-
-def source_note(figure: Figure, text: str) -> Figure:
-    """Write a small line below a figure that says where it comes from.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    text : str
-        For example ``"Source: sample; profile: quick"``. A second call replaces it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The same figure.
-    """
-    # The layout leaves room for this label, which it would not for free text.
-    letters = int(figure.get_figwidth() * 72 / (0.55 * NOTE_SIZE_PT))
-    lines = textwrap.fill(text, width=letters)
-    new_lines = len(lines.splitlines()) - len(figure.get_supxlabel().splitlines())
-    figure.set_figheight(figure.get_figheight() + NOTE_LINE_IN * new_lines)
-    figure.supxlabel(lines, x=0.01, ha="left", fontsize=NOTE_SIZE_PT, color="0.35")
-    return figure
 
 
 def square_around(
@@ -309,33 +302,39 @@ def thicken(mask: np.ndarray, shown_px: int = 1000) -> np.ndarray:
     return cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)) > 0
 
 
-def nothing_to_draw(reason: str, width_in: float = 7.5) -> Figure:
+def nothing_to_draw(reason: str, *, source: str | None = None) -> Figure:
     """Say in place of a figure why there is none.
 
     Parameters
     ----------
     reason : str
-    width_in : float
-        Width of the figure in inches.
+    source : str, optional
+        As for `subplots`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    lines = textwrap.wrap(reason, int(10 * width_in))
-    figure, axes = _subplots(1, 1, (width_in, 0.5 + 0.25 * len(lines)))
-    axis = axes[0, 0]
-    axis.set_axis_off()
-    axis.text(0.5, 0.5, "\n".join(lines), ha="center", va="center")
+    lines = textwrap.wrap(reason, 75)
+    figure, axes = subplots(figsize=(7.5, 0.5 + 0.25 * len(lines)), source=source)
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "\n".join(lines), ha="center", va="center")
     return figure
 
 
-def _subplots(rows: int, columns: int, size_in: tuple[float, float]):
-    # Made through pyplot, so that a notebook can display it; closed, so that it does so only once.
+def _add_key(figure: Figure, colours: Mapping[str, Colour]) -> None:
+    patches = [Patch(color=np.array(rgb) / 255, label=name) for name, rgb in colours.items()]
+    figure.set_figheight(figure.get_figheight() + KEY_IN)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=size_in, squeeze=False)
-    plt.close(figure)
-    return figure, axes
+        figure.legend(handles=patches, loc="outside upper center", ncols=len(patches))
+
+
+def _add_source(figure: Figure, text: str) -> None:
+    # The layout leaves room for this label, which it would not for free text.
+    letters = int(figure.get_figwidth() * 72 / (0.55 * NOTE_SIZE_PT))
+    lines = textwrap.fill(text, width=letters)
+    figure.set_figheight(figure.get_figheight() + NOTE_LINE_IN * len(lines.splitlines()))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=NOTE_SIZE_PT, color="0.35")
 
 
 def _add_scale_bar(axis, width_px: int, pixel_size_nm: float) -> None:

@@ -17,7 +17,7 @@ from helpers import settings
 from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import accuracy, confusion_matrix, jaccard
-from helpers.show.figures import OUTLINE_COLOURS, STYLE
+from helpers.show.figures import OUTLINE_COLOURS, STYLE, subplots
 from helpers.training.device import build
 from helpers.training.patches import patch_corners
 from helpers.training.recipe import Recipe
@@ -297,7 +297,9 @@ def run_grid(
     return pd.DataFrame(rows)
 
 
-def plot_grid(table: pd.DataFrame, column: str = "accuracy") -> Figure:
+def plot_grid(
+    table: pd.DataFrame, column: str = "accuracy", *, source: str | None = None
+) -> Figure:
     """Draw a grid: a panel a patch size, a colour an optimiser, a line style a number of layers.
 
     Parameters
@@ -305,6 +307,8 @@ def plot_grid(table: pd.DataFrame, column: str = "accuracy") -> Figure:
     table : DataFrame
         From `run_grid`.
     column : {"accuracy", "nucleus_jaccard"}
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
 
     Returns
     -------
@@ -317,8 +321,9 @@ def plot_grid(table: pd.DataFrame, column: str = "accuracy") -> Figure:
         name: np.divide(OUTLINE_COLOURS[-1 - at], 255) for at, name in enumerate(sorted(names))
     }
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(sizes), figsize=(7.5, 3.2), sharey=True, squeeze=False)
-        plt.close(figure)
+        figure, axes = subplots(
+            1, len(sizes), figsize=(7.5, 3.2), sharey=True, squeeze=False, source=source
+        )
         for axis, size in zip(axes[0], sizes, strict=True):
             chosen = table[table["patch_px"] == size]
             for (layers, name), one in chosen.groupby(["layers", "optimiser"]):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.show.figures import OUTLINE_COLOURS, STYLE
+from helpers.show.figures import OUTLINE_COLOURS, STYLE, subplots
 
 COLUMNS = (
     "step",
@@ -53,7 +53,9 @@ def as_table(rows: list[dict]) -> pd.DataFrame:
     return table.astype({name: whole.get(name, np.float64) for name in COLUMNS})
 
 
-def plot_history(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure:
+def plot_history(
+    histories: pd.DataFrame | Mapping[str, pd.DataFrame], *, source: str | None = None
+) -> Figure:
     """Draw loss, accuracy and nucleus Jaccard against the steps.
 
     Parameters
@@ -61,6 +63,8 @@ def plot_history(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure
     histories : DataFrame or mapping of str to DataFrame
         One history, or several by name, each in its colour. Thin lines are the training batches
         (running mean), points the test slices: say so in the caption.
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
 
     Returns
     -------
@@ -76,9 +80,7 @@ def plot_history(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Figure
     if not histories:
         raise ValueError("There is no history to draw; give at least one.")
     with plt.rc_context(STYLE):
-        # Made through pyplot, so that a notebook can display it; closed, so that it does so once.
-        figure, axes = plt.subplots(1, len(_PANELS), figsize=(7.5, 2.9))
-        plt.close(figure)
+        figure, axes = subplots(1, len(_PANELS), figsize=(7.5, 2.9), source=source)
         for axis, (title, of_batches, of_slices) in zip(axes, _PANELS, strict=True):
             axis.set(title=title, xlabel="step")
             axis.spines[["top", "right"]].set_visible(False)
