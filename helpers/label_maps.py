@@ -47,7 +47,8 @@ class LabelMaps:
     TypeError
         If `identity` has an entry that JSON cannot hold.
     ValueError
-        If the folder has label maps of another identity, or of none that can be read.
+        If the folder has label maps of another identity, or of none that can be read, or files
+        that are no label maps: the pictures themselves, for example.
     OSError
         If the folder cannot be made.
     """
@@ -58,6 +59,7 @@ class LabelMaps:
         self.folder = Path(folder)
         self.identity = _as_json(identity)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_that_it_is_ours()
         try:
             self._check_identity()
         except ValueError:
@@ -211,6 +213,17 @@ class LabelMaps:
             return False
         return True
 
+    def _check_that_it_is_ours(self) -> None:
+        """Refuse a folder with files of others: slices, perhaps, which these must not join."""
+        if (self.folder / IDENTITY).exists():
+            return
+        others = [path for path in self.folder.iterdir() if path.name[0] != "."]
+        if others and not (self.folder / IDENTITY).exists():
+            raise ValueError(
+                f"{self.folder} has files that are no label maps of this book (no {IDENTITY} is "
+                f"beside them), such as {min(others).name}. Take a new or an empty folder."
+            )
+
     def _check_identity(self) -> None:
         """Compare with what the folder says of itself, if it says anything."""
         remedy = (
@@ -223,10 +236,6 @@ class LabelMaps:
             if not isinstance(there, dict):
                 raise ValueError("not a mapping")
         except FileNotFoundError:
-            if self.numbers:
-                raise ValueError(
-                    f"{self.folder} has label maps, and no {IDENTITY} says whose. {remedy}"
-                ) from None
             return
         except ValueError as error:
             raise ValueError(f"{path} cannot be read ({error}). {remedy}") from None

@@ -22,7 +22,7 @@ import helpers.traditional
 import helpers.training
 import helpers.volume
 from helpers import settings
-from helpers.cache import locked, write_whole
+from helpers.cache import digest_of, locked, write_whole
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, scoring_code
@@ -273,9 +273,9 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
         "code": fingerprint(helpers.traditional, helpers.volume),
         "parameters": {"mode": method.work, "slices": list(stack.slice_numbers)},
     }
-    # The name holds the code's fingerprint, which the maps' own identity does not.
     chosen = settings.current()
-    name = f"{stack.source}-{chosen.profile}-{method.work}-{fingerprint(json.dumps(what))}"
+    pictures = digest_of(stack, of=("image",))
+    name = f"{method.work}-{pictures}-{fingerprint(json.dumps(what))}"
     folder = chosen.data_dir / "volume" / name
     with locked(folder, f"segments all slices ({method.work})"):
         if _is_there(method, stack, slices, what):

@@ -111,11 +111,14 @@ def test_overwrite_keeps_the_same_identity(maps, labels):
     assert LabelMaps(maps.folder, IDENTITY_A, overwrite=True).numbers == (3,)
 
 
-def test_maps_without_an_identity_are_refused(maps, labels):
-    maps.write(3, labels)
-    (maps.folder / IDENTITY).unlink()
-    with pytest.raises(ValueError, match=r"no identity\.json says whose"):
-        LabelMaps(maps.folder, IDENTITY_A)
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["slice_0001.tif", "raw_001.tif", "notes.txt"])
+def test_a_folder_of_other_files_is_refused_and_stays_as_it_was(name, overwrite, tmp_path):
+    (tmp_path / name).write_bytes(b"a slice of mine")
+    with pytest.raises(ValueError, match=f"such as {name}. Take a new or an empty folder") as said:
+        LabelMaps(tmp_path, IDENTITY_A, overwrite=overwrite)
+    assert "discard" not in str(said.value)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a slice of mine"]
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", ""])

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from drawn_stack import COUNT, drawn_slice, drawn_stack
 
 from helpers.cache import write_whole
+from helpers.data import open_stack
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.volume import SliceError, passes, segment_stack, segment_to_folder
@@ -123,10 +126,28 @@ def test_the_folder_of_another_run_is_refused(tmp_path):
     for cell, options, words in (
         (drawn_stack(), {"mode": "faithful"}, "mode is"),
         (drawn_stack(), {"centre": 10}, "centre is null there, 10 here"),
-        (drawn_stack(range(1, 20)), {}, "slices is"),
+        (drawn_stack(range(1, 20)), {}, "pictures is"),
+        (replace(drawn_stack(), voxel_nm=(300.0, 41.0, 41.0)), {}, "pictures is"),
+        (drawn_stack(image=lambda number: drawn_slice(number)[0] ^ 1), {}, "pictures is"),
     ):
         with pytest.raises(ValueError, match=f"label maps of another run: .*{words}.*discard"):
             segment_to_folder(cell, tmp_path, **options, **QUIET)
+    assert content(tmp_path) == before
+
+
+def test_the_same_pictures_under_another_name_are_the_same(tmp_path, monkeypatch):
+    before = whole_run(tmp_path)
+    monkeypatch.setattr(passes, "prepare", None)
+    segment_to_folder(replace(drawn_stack(), name="renamed"), tmp_path, **QUIET)
+    assert content(tmp_path) == before
+
+
+def test_maps_do_not_join_the_pictures_they_are_made_of(tmp_path):
+    for number in range(10, 15):
+        tifffile.imwrite(tmp_path / f"slice_{number:04d}.tif", drawn_slice(number)[0])
+    before = content(tmp_path)
+    with pytest.raises(ValueError, match="has files that are no label maps of this book"):
+        segment_to_folder(open_stack(tmp_path, voxel_nm=(300, 40, 40)), tmp_path, **QUIET)
     assert content(tmp_path) == before
 
 
@@ -208,7 +229,9 @@ def test_a_slice_left_out_is_tried_again(tmp_path):
     for _ in range(2):
         with pytest.warns(UserWarning, match="Slice 16 is left out"):
             segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
-    maps = segment_to_folder(drawn_stack(), tmp_path, errors="skip", **QUIET)
+    with pytest.raises(ValueError, match=r"pictures is .* overwrite=True"):
+        segment_to_folder(drawn_stack(), tmp_path, errors="skip", **QUIET)
+    maps = segment_to_folder(drawn_stack(), tmp_path, errors="skip", overwrite=True, **QUIET)
     truth = drawn_slice(BAD)[1] == Label.NUCLEUS
     assert jaccard(maps.read(BAD) == Label.NUCLEUS, truth) > 0.92
 

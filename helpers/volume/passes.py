@@ -3,11 +3,12 @@
 import contextlib
 import itertools
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,8 @@ import numpy as np
 from loky import get_reusable_executor
 from tqdm.auto import tqdm
 
+from helpers import masks, traditional
+from helpers.cache import digest_of, key_of
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import check_choice
@@ -22,6 +25,7 @@ from helpers.masks import around, as_bytes, disk
 from helpers.traditional.constants import Constants
 from helpers.traditional.nucleus import segment_nucleus
 from helpers.traditional.slice import draw_labels
+from helpers.volume import rules as rules_module
 from helpers.volume.rules import (
     Found,
     Rules,
@@ -129,7 +133,9 @@ def segment_stack(
     return _run(stack, rules, centre, workers or _cores(), progress, errors)
 
 
-def segment_to_folder(stack: Stack, folder: Path | str, **options) -> LabelMaps:
+def segment_to_folder(
+    stack: Stack, folder: Path | str, *, overwrite: bool = False, **options
+) -> LabelMaps:
     """Segment a stack into a folder of label maps.
 
     Label maps are written as they are found. After a run that was killed, a second call starts
@@ -138,7 +144,12 @@ def segment_to_folder(stack: Stack, folder: Path | str, **options) -> LabelMaps:
     Parameters
     ----------
     stack : Stack
+        Each slice is read once before the first is segmented.
     folder : Path or str
+        Made where it is not. Label maps in it are taken if they were made of the same pictures,
+        by the same code and with the same options.
+    overwrite : bool
+        Whether the label maps of another run are replaced.
     **options
         Those of `segment_stack`.
 
@@ -148,34 +159,35 @@ def segment_to_folder(stack: Stack, folder: Path | str, **options) -> LabelMaps:
 
     Raises
     ------
-    ValueError, SliceError
-        As `segment_stack`; and if `folder` has the results of another run.
+    ValueError
+        If an option is not one of those allowed, or `folder` has other files, or the label maps
+        of another run and they are not to be replaced.
+    SliceError
+        If a slice cannot be read.
     """
     run = segment_stack(stack, **options)
-    mode = options.get("mode", "improved")
+    pictures = {}
+    for number in stack.slice_numbers:
+        try:
+            pictures[number] = digest_of(stack, [number], of=("image",))
+        except Exception as error:
+            if options.get("errors") != "skip":
+                raise SliceError(number, str(error)) from error
     identity = {
         "method": "traditional, 3D",
-        "mode": mode,
-        "rules": _plain(options.get("rules") or Rules()) if mode == "improved" else None,
+        "mode": options.get("mode", "improved"),
+        "rules": repr(options.get("rules") or Rules()),
         "centre": options.get("centre"),
-        "stack": stack.name,
-        "voxel_nm": stack.voxel_nm,
-        "shape": stack.shape,
-        "slices": stack.slice_numbers,
+        "pictures": key_of("pictures", each=pictures),
+        "code": key_of([traditional, masks, rules_module, sys.modules[__name__]]),
     }
-    maps = LabelMaps(folder, identity)
+    maps = LabelMaps(folder, identity, overwrite=overwrite)
     missing = set(maps.missing(stack.slice_numbers))
     if missing:
         for number, labels in run:
             if number in missing:
                 maps.write(number, labels)
     return maps
-
-
-def _plain(rules: Rules) -> dict:
-    """List rules as JSON can hold them, which knows no infinity."""
-    values = asdict(rules).items()
-    return {name: value if np.isfinite(value) else str(value) for name, value in values}
 
 
 # --- the centre ----------------------------------------------------------------------------------
