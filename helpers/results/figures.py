@@ -77,29 +77,21 @@ def curves(selection: Selection) -> list[Curve]:
     """
     wide = by_slice(selection)
     colours = method_colours(selection.methods)
-    rows = selection.counting
-    of_run = dict(iter(rows.groupby(["method", "origin", "run"], sort=False)))
     found, seen = [], Counter()
     for key, name in zip(selection.runs, wide.columns, strict=True):
-        method, origin, run = key
-        values = wide[name].dropna()
-        own = of_run[key]
-        trained = own.loc[own["training"].fillna(False).astype(bool), "slice"]
+        method, origin, _run = key
         found.append(
             Curve(
                 name=name,
-                method=method,
-                origin=origin,
-                run=run,
                 colour=colours[method][0],
                 dark_colour=colours[method][1],
-                values=values,
-                training=tuple(sorted(set(trained) & set(values.index))),
+                values=wide[name].dropna(),
+                is_published=origin == "published",
                 nth=seen[method, origin],
             )
         )
         seen[method, origin] += 1
-    return sorted(found, key=lambda curve: curve.origin != "published")
+    return sorted(found, key=lambda curve: not curve.is_published)
 
 
 def intervals(

@@ -31,25 +31,22 @@ class Curve:
 
     Attributes
     ----------
-    name, method, origin, run : str
+    name : str
     colour, dark_colour : str
         As ``#rrggbb``, for light and dark pages. Runs of a method share them.
     values : Series
         By slice number, without NaN.
-    training : tuple of int
-        Those of its slices that the method was trained on.
+    is_published : bool
+        Drawn thin; others are drawn thick, and their lonely slices as dots.
     nth : int
-        Place among the method's runs of the same origin, from 0. Their marks differ by it.
+        Place among the method's runs, published or not, from 0. Their marks differ by it.
     """
 
     name: str
-    method: str
-    origin: str
-    run: str
     colour: str
     dark_colour: str
     values: pd.Series
-    training: tuple[int, ...]
+    is_published: bool
     nth: int
 
 
@@ -167,7 +164,7 @@ def _group(each: Curve, ends, limits) -> str:
             dots.append(f"M{place}h0")
         before = number
     shapes = []
-    if each.origin != "published":  # Dots at the ends of its curve would say nothing.
+    if not each.is_published:  # Dots at the ends of its curve would say nothing.
         shapes = ["dot", "hole"] if _mark(each) == _RING else ["dot"]
     marks = "".join(f'<path class="hela-{shape}" d="{"".join(dots)}"/>' for shape in shapes)
     return (
@@ -228,7 +225,7 @@ def _table(series: list[dict], title: str) -> str:
 
 
 def _classes(each: Curve, *, scattered: bool = False) -> str:
-    own = "hela-own" if each.origin != "published" else ""
+    own = "" if each.is_published else "hela-own"
     # A method's runs share its colour, and are told apart by their marks.
     return f"{'hela-points' if scattered else own} {_mark(each)}".strip()
 

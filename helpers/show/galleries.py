@@ -8,6 +8,9 @@ import numpy as np
 
 from helpers.show.page_html import PageHtml, check_texts, encode_picture, frame
 
+MAX_WIDTH_PX = 320
+"""Wider pictures are scaled down to this width."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -29,7 +32,7 @@ class Panel:
     lines: tuple[str, ...] = ()
 
 
-def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -> PageHtml:
+def gallery(panels: Iterable[Panel], *, caption: str) -> PageHtml:
     """Show pictures side by side.
 
     Parameters
@@ -37,8 +40,6 @@ def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -
     panels : iterable of Panel
     caption : str
         Shown below all of them, with the source.
-    max_width_px : int
-        Wider pictures are scaled down to this width by averaging over areas.
 
     Returns
     -------
@@ -62,13 +63,13 @@ def gallery(panels: Iterable[Panel], *, caption: str, max_width_px: int = 320) -
     for at, panel in enumerate(panels, start=1):
         texts |= {f"title of panel {at}": panel.title, f"alt of {panel.title!r}": panel.alt}
     check_texts("gallery", texts)
-    items = "".join(_item(panel, max_width_px) for panel in panels)
+    items = "".join(_item(panel) for panel in panels)
     alt = ", ".join(panel.title for panel in panels)
     return frame("gallery", f"<ul>{items}</ul>", caption=caption, alt=alt)
 
 
-def _item(panel: Panel, max_width_px: int) -> str:
-    picture = encode_picture(panel.image, max_width_px)
+def _item(panel: Panel) -> str:
+    picture = encode_picture(panel.image, MAX_WIDTH_PX)
     lines = "".join(f"<span>{html.escape(line)}</span>" for line in panel.lines)
     return (
         f'<li><img class="{picture.classes}" src="{picture.uri}" '

@@ -8,7 +8,6 @@ and no scale bar, which would be written here all the same.
 
 import base64
 import html
-import re
 
 import numpy as np
 
@@ -18,7 +17,11 @@ from helpers.show.page_html import PageHtml, check_texts, figure_id, frame, json
 MAX_TRIANGLES = 50_000
 """Largest mesh shown: about 0.6 MB of page, and still fluent on a phone."""
 
+COLOUR, CUT_COLOUR = (86, 180, 233), (230, 159, 0)
+"""Of the surface and of the cut's face: red, green, blue."""
+
 CUT_STEPS = 100
+MAX_WIDTH_PX = 560
 
 
 def surface(
@@ -28,10 +31,7 @@ def surface(
     caption: str,
     alt: str,
     slice_distance_nm: float | None = None,
-    colour: str = "#56b4e9",
-    cut_colour: str = "#e69f00",
     name: str | None = None,
-    max_width_px: int = 560,
 ) -> PageHtml:
     """Show a triangle mesh that a reader turns, zooms and cuts.
 
@@ -52,12 +52,9 @@ def surface(
         Describes it to those who do not see it.
     slice_distance_nm : float, optional
         With it, the slider that cuts shows slice numbers, slice 1 lying at z = 0; without, heights.
-    colour, cut_colour : str
-        Of the surface and of the cut's face, ``#rrggbb``.
     name : str, optional
         Name of the figure, for a link: it gets the id ``surface-<name>``. By default the id is a
         hash of the content.
-    max_width_px : int
 
     Returns
     -------
@@ -66,8 +63,8 @@ def surface(
     Raises
     ------
     ValueError
-        If a text is missing, a colour or the name is not fit for use, or the mesh is empty, too
-        large, not finite, or has faces without their points.
+        If a text is missing, the name is not fit for use, or the mesh is empty, too large, not
+        finite, or has faces without their points.
 
     Examples
     --------
@@ -89,8 +86,8 @@ def surface(
         "step_um": step,
         "size_um": size.tolist(),
         "low_um": float(low[2]),
-        "colour": _rgb(colour, "colour"),
-        "cut_colour": _rgb(cut_colour, "cut_colour"),
+        "colour": COLOUR,
+        "cut_colour": CUT_COLOUR,
     }
     if slice_distance_nm is None:
         cuts = CUT_STEPS
@@ -126,7 +123,7 @@ def surface(
         alt=alt,
         identity=identity,
         payload=payload,
-        style=f"max-width:{max_width_px}px",
+        style=f"max-width:{MAX_WIDTH_PX}px",
     )
 
 
@@ -164,9 +161,3 @@ def _outward(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _base64(array: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
-
-
-def _rgb(colour: str, name: str) -> list[int]:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-        raise ValueError(f"{name} is {colour!r}; allowed is #rrggbb, such as #56b4e9.")
-    return list(bytes.fromhex(colour[1:]))

@@ -14,7 +14,6 @@ from helpers.show.surfaces import MAX_TRIANGLES, surface
 
 TETRAHEDRON = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]], float)
 SIDES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
-SURFACE, CUT = "#0000ff", "#ff0000"
 
 
 def mesh_of(volume, spacing_um=0.1):
@@ -39,7 +38,7 @@ def ball(cells):
 
 
 def make(mesh=(TETRAHEDRON, SIDES), **changes):
-    texts = {"caption": "A solid.", "alt": "Some solid", "colour": SURFACE, "cut_colour": CUT}
+    texts = {"caption": "A solid.", "alt": "Some solid"}
     return surface(*mesh, **{**texts, **changes})
 
 
@@ -105,8 +104,6 @@ def test_page_is_the_same_each_time_escapes_texts_and_needs_nothing_from_elsewhe
         ({"caption": " "}, "text for caption"),
         ({"alt": ""}, "text for alt"),
         ({"name": "a b"}, "name is 'a b'"),
-        ({"colour": "blue"}, "colour is 'blue'"),
-        ({"cut_colour": "#fff"}, "cut_colour is '#fff'"),
         ({"slice_distance_nm": 0}, "slice_distance_nm is 0"),
         ({"mesh": (TETRAHEDRON[:, :2], SIDES)}, r"vertices_um has shape \(4, 2\)"),
         ({"mesh": (TETRAHEDRON, SIDES[0])}, r"faces has shape \(3,\)"),
