@@ -24,6 +24,7 @@ from helpers.networks import weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402
 
 VGG_NAME = weights.names("vgg16")[0]
+RESNET = "resnet18_deeplabv3plus"
 SHAPE = (32, 32, 3)
 
 
@@ -182,7 +183,8 @@ def test_resnet18_comes_from_the_preset_of_keras_hub(published, server, preset):
 
 
 def test_the_presets_address_is_that_of_the_installed_keras_hub(settings):
-    store = weights._store("resnet18", settings)
+    with settings_module.using(settings):
+        store = weights._store("resnet18")
     name = weights.names("resnet18")[-1]
     assert store.get_url(name) == (
         "https://www.kaggle.com/api/v1/models/keras/resnetv1/keras/resnet_18_imagenet/3/download/"
@@ -201,16 +203,58 @@ def test_a_preset_that_scales_images_otherwise_is_refused(published, server, pre
         networks.resnet18_deeplabv3plus(SHAPE)
 
 
-def test_a_preset_that_is_something_else_is_refused(published, server, preset):
+PAGE = b"<html><body>Please log in to the guest network</body>"
+
+
+@pytest.mark.parametrize("page", [PAGE, b'{"error": "log in"}', b"[]", b""])
+@pytest.mark.parametrize("index", [0, 2])
+def test_a_login_page_is_not_stored_for_the_preset(published, server, preset, page, index):
+    name = weights.names("resnet18")[index]
+    server.files.update({**preset[1], name: page})
+    assert "what the server sent is something else" in weights.imagenet_fault(RESNET)
+    assert networks.resolve_weights(RESNET) is None
+    assert "something else" in networks.weights_box(RESNET).data
+    assert not (published.data_dir / name).exists()
     server.files.update(preset[1])
-    server.files[weights.names("resnet18")[-1]] = b"<html>Please log in</html>"
+    assert networks.resolve_weights(RESNET) == "imagenet"
+
+
+def test_half_a_file_and_a_page_stored_before_are_had_anew(published, server, preset):
+    first, _, last = weights.names("resnet18")
+    server.files.update(preset[1])
+    (published.data_dir / last).parent.mkdir(parents=True)
+    (published.data_dir / first).write_bytes(PAGE)
+    (published.data_dir / last).write_bytes(preset[1][last][:-1000])
+    paths = weights.fetch_imagenet("resnet18")
+    assert [path.read_bytes() for path in paths] == list(preset[1].values())
+
+
+def test_the_presets_files_stay_what_they_were_when_first_used(published, server, preset):
+    server.files.update(preset[1])
+    path = weights.fetch_imagenet("resnet18")[-1]
+    asked = server.asked(weights.names("resnet18")[-1])
+    body = path.read_bytes()
+    path.write_bytes(body[:-1000] + bytes(1000))
+    assert weights.fetch_imagenet("resnet18")[-1].read_bytes() == body
+    assert server.asked(weights.names("resnet18")[-1]) == asked + 1
+    # Another file of the same kind is not taken for it.
+    server.files[weights.names("resnet18")[-1]] = body[:-1000] + bytes(1000)
+    path.unlink()
+    assert "wrong hash" in weights.imagenet_fault(RESNET)
+
+
+def test_a_preset_of_another_network_is_refused(published, server, preset):
+    name = weights.names("resnet18")[0]
+    described = json.loads(preset[1][name])
+    described["config"]["stackwise_num_filters"] = [64, 128, 256, 256]
+    server.files.update({**preset[1], name: json.dumps(described).encode()})
     with pytest.raises(DataError, match="Delete the folder"):
         networks.resnet18_deeplabv3plus(SHAPE)
 
 
 def test_a_cut_download_is_tried_again(published, server, vgg_file):
     server.faults[VGG_NAME] = [Fault(cut_after=1000)]
-    (path,) = weights.fetch_imagenet("vgg16", progress=False)
+    (path,) = weights.fetch_imagenet("vgg16")
     assert path.read_bytes() == vgg_file[1]
     assert server.asked(VGG_NAME) == 2
 

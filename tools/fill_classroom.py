@@ -116,7 +116,8 @@ def fill_data(settings: Settings) -> list[Missing]:
     for backbone in dict.fromkeys(weights.BACKBONES.values()):
         print(f"weights of {backbone}, trained on ImageNet", flush=True)
         try:
-            weights.fetch_imagenet(backbone, settings=settings)
+            with settings_module.using(settings):
+                weights.fetch_imagenet(backbone)
         except DataError as error:
             missing.append(Missing(f"weights of {backbone}", str(error), WITHOUT_WEIGHTS))
     if settings.source == "full":

