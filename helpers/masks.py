@@ -29,6 +29,11 @@ def distance_to(mask: np.ndarray) -> np.ndarray:
     -------
     (y, x) array of float32
         Exact Euclidean distance in pixels; very large where the mask is empty.
+
+    Examples
+    --------
+    >>> distance_to(np.array([[0, 0, 0, 1, 0]], bool))
+    array([[3., 2., 1., 0., 1.]], dtype=float32)
     """
     if not mask.any():
         return np.full(mask.shape, np.finfo(np.float32).max, np.float32)
@@ -95,6 +100,13 @@ def fill(mask: np.ndarray) -> np.ndarray:
     Returns
     -------
     (y, x) array of bool
+
+    Examples
+    --------
+    >>> fill(np.array([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0]], bool)).astype(int)
+    array([[1, 1, 1, 0],
+           [1, 1, 1, 0],
+           [1, 1, 1, 0]])
     """
     outlines, _ = cv2.findContours(as_bytes(mask), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(mask.shape, np.uint8)

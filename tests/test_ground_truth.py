@@ -19,7 +19,7 @@ from helpers.ground_truth import OpenLineError
 from helpers.ground_truth.balance import median_frequency_weights
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
-from helpers.settings import Settings
+from helpers.settings import Settings, using
 
 SHAPE = (200, 240)
 LABEL_MAPS = hnp.arrays(np.uint8, (12, 15), elements=st.integers(1, 4))
@@ -317,8 +317,8 @@ def test_neighbours_do_not_count_but_all_islands_do():
 
 
 def test_unavailable_labels_are_left_out(settings, server, mirror):
-    with pytest.warns(UserWarning, match="left out"):
-        assert ground_truth.published_numbers([1, 2], settings=mirror) == ()
+    with using(mirror), pytest.warns(UserWarning, match="left out"):
+        assert ground_truth.published_numbers([1, 2]) == ()
 
 
 @pytest.fixture(scope="module")

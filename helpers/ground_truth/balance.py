@@ -7,14 +7,12 @@ import numpy as np
 
 from helpers.data import files, published
 from helpers.labels import Label, check_labels
-from helpers.settings import Settings
 
 
 def published_numbers(
     numbers: Iterable[int] = range(1, 301),
     *,
     several_nuclei: bool = False,
-    settings: Settings | None = None,
 ) -> tuple[int, ...]:
     """Fetch published label maps of the paper's cell, and say which ones can be had.
 
@@ -24,8 +22,6 @@ def published_numbers(
         Slices, from 1 to 300. About 65 kB a slice are downloaded if needed.
     several_nuclei : bool
         The ground truth that also has the neighbours' nuclei.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -39,7 +35,7 @@ def published_numbers(
         If there is no such slice.
     """
     names = {published.published_name(n, several_nuclei=several_nuclei): n for n in numbers}
-    return tuple(names[name] for name in files.fetch_many(names, missing="skip", settings=settings))
+    return tuple(names[name] for name in files.fetch_many(names, missing="skip"))
 
 
 def pixel_counts(label_maps: Iterable[np.ndarray]) -> np.ndarray:

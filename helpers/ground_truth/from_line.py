@@ -18,6 +18,7 @@ def dilate_line(
     Parameters
     ----------
     line : (y, x) array of bool
+        Closed: see `close_line`.
     dilation_nm : float
         Side of the square. The paper's is 4 x 4 pixels, on a line that is 4 pixels wide; a line
         of one pixel needs 70 nm to become as thick as the published envelope.
@@ -34,6 +35,14 @@ def dilate_line(
         If the line is not bool.
     ValueError
         If it is not one slice, or a length is not above 0.
+
+    Examples
+    --------
+    >>> line = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]], bool)
+    >>> dilate_line(line, dilation_nm=30).astype(int)
+    array([[0, 0, 1, 1, 1],
+           [0, 0, 1, 1, 1],
+           [0, 0, 1, 1, 1]])
     """
     line = check_mask(line, "line")
     kernel = square(dilation_nm, check_length(pixel_size_nm, "pixel_size_nm"))
@@ -50,6 +59,7 @@ def fill_nucleus(envelope: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     envelope : (y, x) array of bool
+        From `dilate_line`.
 
     Returns
     -------
@@ -62,6 +72,18 @@ def fill_nucleus(envelope: np.ndarray) -> np.ndarray:
         If the envelope is not bool.
     ValueError
         If it is not one slice, or covers the slice's border.
+
+    Examples
+    --------
+    >>> envelope = np.zeros((5, 6), bool)
+    >>> envelope[1:4, 1:5] = True
+    >>> envelope[2, 2:4] = False
+    >>> fill_nucleus(envelope).astype(int)
+    array([[0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0]])
     """
     envelope = check_mask(envelope, "envelope")
     # Parts meet along sides: an envelope one pixel wide is tight even where it runs diagonally.

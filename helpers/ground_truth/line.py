@@ -55,6 +55,17 @@ def drawn_line(
         If the labels are not uint8.
     ValueError
         If they are not one slice with the numbers 1 to 4, or a length is not above 0.
+
+    Examples
+    --------
+    The line was one pixel wide, and dilated by 3 x 3 pixels of 10 nm:
+
+    >>> labels = np.array([[2, 1, 1, 1, 3, 3]] * 4, np.uint8)
+    >>> drawn_line(labels, dilation_nm=30).astype(int)
+    array([[0, 0, 1, 0, 0, 0],
+           [0, 0, 1, 0, 0, 0],
+           [0, 0, 1, 0, 0, 0],
+           [0, 0, 1, 0, 0, 0]])
     """
     envelope = check_labels(labels) == Label.NUCLEAR_ENVELOPE
     kernel = square(dilation_nm, check_length(pixel_size_nm, "pixel_size_nm"))

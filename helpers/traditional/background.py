@@ -49,6 +49,11 @@ def segment_background(
         If the slice is not uint8, or the nucleus not bool.
     ValueError
         As for `helpers.traditional.segment_nucleus`.
+
+    Notes
+    -----
+    Karabag et al. (2019), doi 10.3390/jimaging5090075, and the code that goes with it.
+    Otsu's threshold: N. Otsu (1979), doi 10.1109/TSMC.1979.4310076.
     """
     constants = constants or Constants.at(pixel_size_nm)
     image = check_image(image)
@@ -69,14 +74,27 @@ def find_background(
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels.
+        Grey levels, from `smooth`.
     nucleus : (y, x) array of bool, optional
+        Its mean says what is bright.
     constants : Constants
+        Those that begin with ``background``, and `gap_min_area_px`.
     narrow_gaps : bool
+        False gives the published method.
 
     Returns
     -------
     (y, x) array of bool
+        Empty where no region is bright enough.
+
+    Examples
+    --------
+    A cell beside resin, 80 nm a pixel:
+
+    >>> smoothed = np.full((12, 16), 140, np.float32)
+    >>> smoothed[:, 9:] = 210
+    >>> find_background(smoothed, constants=Constants.at(80))[5].astype(int)
+    array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
     """
     background = _bright_superpixels(smoothed, nucleus, constants)
     if not background.any():

@@ -16,12 +16,32 @@ def smooth(image: np.ndarray, constants: Constants = Constants()) -> np.ndarray:
     Parameters
     ----------
     image : (y, x) array of uint8
+        One slice.
     constants : Constants
+        Its `smooth_sigma_px` and `smooth_radius_px`: 7 x 7 pixels, sigma 2, at 10 nm a pixel.
 
     Returns
     -------
     (y, x) array of float32
-        Grey levels.
+        Grey levels; beyond its border the slice goes on as it ends.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `image` is not one slice of uint8.
+
+    Examples
+    --------
+    A bright grain is spread over its neighbours:
+
+    >>> image = np.full((5, 5), 100, np.uint8)
+    >>> image[2, 2] = 200
+    >>> smooth(image).round().astype(int)
+    array([[102, 102, 103, 102, 102],
+           [102, 104, 104, 104, 102],
+           [103, 104, 105, 104, 103],
+           [102, 104, 104, 104, 102],
+           [102, 102, 103, 102, 102]])
     """
     size = 2 * max(1, round(constants.smooth_radius_px)) + 1
     return cv2.GaussianBlur(
@@ -46,14 +66,33 @@ def detect_edges(
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels.
+        Grey levels, from `smooth`.
     constants : Constants
+        Its `canny_sigma_px`, `canny_quantile` and `canny_low_ratio`.
     sigma_px : float, optional
         Width of the Gaussian before the derivative; the constants' value unless given.
 
     Returns
     -------
     (y, x) array of bool
+        Lines one pixel wide; none along the border of the slice.
+
+    Notes
+    -----
+    J. Canny (1986), doi 10.1109/TPAMI.1986.4767851.
+
+    Examples
+    --------
+    Dark on the left, bright on the right:
+
+    >>> smoothed = np.full((5, 9), 50, np.float32)
+    >>> smoothed[:, 5:] = 150
+    >>> detect_edges(smoothed, sigma_px=1).astype(int)
+    array([[0, 0, 0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 1, 0, 0, 0, 0],
+           [0, 0, 0, 0, 1, 0, 0, 0, 0],
+           [0, 0, 0, 0, 1, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0, 0, 0]])
     """
     sigma = constants.canny_sigma_px if sigma_px is None else sigma_px
     blurred = _blur(smoothed, sigma)
@@ -119,27 +158,36 @@ def _thin(magnitude: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
 def grow_edges(
     edges: np.ndarray,
     constants: Constants = Constants(),  # noqa: B008
-    *,
-    sigma_px: float | None = None,
 ) -> np.ndarray:
     """Thicken edges until their gaps close.
 
     Parameters
     ----------
     edges : (y, x) array of bool
+        From `detect_edges`.
     constants : Constants
-    sigma_px : float, optional
-        The sigma that found the edges: coarse ones, above 6, are grown further.
+        Its `edge_distance_px`; edges that a `canny_sigma_px` above `coarse_sigma_px` has found
+        are grown further.
 
     Returns
     -------
     (y, x) array of bool
         All pixels nearer than 5 to an edge, or than 5 + sigma / 3 for a coarse one.
+
+    Examples
+    --------
+    A line with a gap, grown by all that is nearer than 2 pixels:
+
+    >>> edges = np.array([[0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]], bool)
+    >>> grow_edges(edges, Constants(edge_distance_px=2)).astype(int)
+    array([[0, 1, 1, 1, 0],
+           [0, 1, 1, 1, 0],
+           [0, 1, 1, 1, 0],
+           [0, 1, 1, 1, 0]])
     """
-    sigma = constants.canny_sigma_px if sigma_px is None else sigma_px
     reach = constants.edge_distance_px
-    if sigma > constants.coarse_sigma_px:
-        reach += round(sigma / 3)
+    if constants.canny_sigma_px > constants.coarse_sigma_px:
+        reach += round(constants.canny_sigma_px / 3)
     size = int(np.ceil(reach)) - 1
     y, x = np.mgrid[-size : size + 1, -size : size + 1]
     nearer = (y * y + x * x < reach * reach).astype(np.uint8)
@@ -152,11 +200,19 @@ def superpixels(grown: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     grown : (y, x) array of bool
-        Edges, grown.
+        Edges, from `grow_edges`.
 
     Returns
     -------
     (y, x) array of int32
         0 on edges, then 1, 2, ... for regions whose pixels touch at a side or a corner.
+
+    Examples
+    --------
+    >>> grown = np.array([[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]], bool)
+    >>> superpixels(grown)
+    array([[1, 0, 0, 2],
+           [0, 1, 0, 2],
+           [0, 0, 0, 0]], dtype=int32)
     """
     return cv2.connectedComponents((~grown).view(np.uint8), connectivity=8)[1]

@@ -29,11 +29,35 @@ def select_nucleus(
     neighbour : (y, x) array of bool, optional
         Nucleus of the slice above or below.
     constants : Constants
+        Its `nucleus_min_area_px`, and, for a neighbour, those that begin with ``neighbour``.
 
     Returns
     -------
     (y, x) array of bool
         Without holes; empty where nothing qualifies.
+
+    Examples
+    --------
+    Regions 1, 2 and 4 touch the border, and 3 has a hole:
+
+    >>> regions = np.array(
+    ...     [
+    ...         [1, 1, 1, 1, 0, 2, 2],
+    ...         [0, 0, 0, 0, 0, 0, 2],
+    ...         [4, 0, 3, 3, 3, 0, 2],
+    ...         [4, 0, 3, 0, 3, 0, 0],
+    ...         [4, 0, 3, 3, 3, 0, 5],
+    ...         [4, 0, 0, 0, 0, 0, 5],
+    ...     ],
+    ...     np.int32,
+    ... )
+    >>> select_nucleus(regions, constants=Constants(nucleus_min_area_px=4)).astype(int)
+    array([[0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0]])
     """
     if neighbour is not None and neighbour.any():
         chosen = _overlapping(regions, neighbour, constants)
@@ -83,14 +107,26 @@ def ring_medians(
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels.
+        Grey levels, from `smooth`.
     nucleus : (y, x) array of bool
+        From `select_nucleus`.
     constants : Constants
+        Its `ring_count_px`: how many rings.
 
     Returns
     -------
     (rings,) array of float64
+        The ring n holds the pixels that lie more than n - 1 and at most n pixels from the nucleus.
         NaN for rings outside the slice, and for all where the nucleus is empty.
+
+    Examples
+    --------
+    A nucleus, a dark envelope of two pixels, and cytoplasm:
+
+    >>> smoothed = np.array([[150, 150, 150, 100, 104, 140, 142]], np.float32)
+    >>> nucleus = np.array([[1, 1, 0, 0, 0, 0, 0]], bool)
+    >>> ring_medians(smoothed, nucleus, Constants(ring_count_px=4))
+    array([150., 100., 104., 140.])
     """
     reach = max(1, round(constants.ring_count_px))
     medians = np.full(reach, np.nan)
@@ -119,14 +155,23 @@ def measure_envelope(
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels.
+        Grey levels, from `smooth`.
     nucleus : (y, x) array of bool
+        From `select_nucleus`.
     constants : Constants
+        Its `ring_count_px`: how far out the envelope is looked for.
 
     Returns
     -------
     float
         The least of `ring_medians`; NaN for an empty nucleus or one that fills the slice.
+
+    Examples
+    --------
+    >>> smoothed = np.array([[150, 150, 150, 100, 104, 140, 142]], np.float32)
+    >>> nucleus = np.array([[1, 1, 0, 0, 0, 0, 0]], bool)
+    >>> measure_envelope(smoothed, nucleus)
+    100.0
     """
     medians = ring_medians(smoothed, nucleus, constants)
     return float("nan") if np.isnan(medians).all() else float(np.nanmin(medians))
@@ -147,15 +192,30 @@ def grow_boundary(
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels.
+        Grey levels, from `smooth`.
     nucleus : (y, x) array of bool
+        From `select_nucleus`.
     envelope_level : float
-        From `measure_envelope`.
+        From `measure_envelope`. NaN: nothing grows.
     constants : Constants
+        Its `growth_level` and those that begin with ``growth``.
 
     Returns
     -------
     (y, x) array of bool
+
+    Examples
+    --------
+    It grows over bright pixels and stops at the dark ones. Groups of one pixel count here:
+
+    >>> smoothed = np.array([[100, 150, 150, 150, 150, 150, 100, 150]] * 3, np.float32)
+    >>> nucleus = np.zeros((3, 8), bool)
+    >>> nucleus[1, 3] = True
+    >>> tiny = Constants(growth_min_area_px=0, growth_stop_area_px=0)
+    >>> grow_boundary(smoothed, nucleus, 100.0, tiny).astype(int)
+    array([[0, 1, 1, 1, 1, 1, 0, 0],
+           [0, 1, 1, 1, 1, 1, 0, 0],
+           [0, 1, 1, 1, 1, 1, 0, 0]])
     """
     grown = nucleus.copy()
     steps = max(1, round(constants.growth_steps_px))
@@ -188,11 +248,29 @@ def close_nucleus(
     Parameters
     ----------
     nucleus : (y, x) array of bool
+        From `grow_boundary`.
     constants : Constants
+        Its `close_radius_px`: of the disk, which is MATLAB's octagon (`helpers.masks.disk`).
 
     Returns
     -------
     (y, x) array of bool
+
+    Examples
+    --------
+    A ring is filled, and grows by a disk of one pixel:
+
+    >>> ring = np.zeros((7, 7), bool)
+    >>> ring[2:5, 2:5] = True
+    >>> ring[3, 3] = False
+    >>> close_nucleus(ring, Constants(close_radius_px=1)).astype(int)
+    array([[0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 1, 1, 1, 1, 1, 0],
+           [0, 1, 1, 1, 1, 1, 0],
+           [0, 1, 1, 1, 1, 1, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0]])
     """
     if not nucleus.any():
         return nucleus.copy()
@@ -241,6 +319,19 @@ def segment_nucleus(
     Notes
     -----
     Karabag et al. (2020), doi 10.1371/journal.pone.0230605, Fig 3.
+
+    Examples
+    --------
+    A bright nucleus with a dark envelope in cytoplasm with an organelle here and there:
+
+    >>> row, column = np.mgrid[:400, :400]
+    >>> from_centre = np.hypot(row - 200, column - 200)
+    >>> image = np.where((row % 40 < 9) & (column % 40 < 9), 90, 145).astype(np.uint8)
+    >>> image[from_centre < 119] = 100
+    >>> image[from_centre < 110] = 155
+    >>> nucleus = segment_nucleus(image)
+    >>> f"{np.mean(nucleus == (from_centre < 115)):.2f} of the pixels are right"
+    '1.00 of the pixels are right'
     """
     constants = constants or Constants.at(pixel_size_nm)
     image = check_image(image)

@@ -68,6 +68,17 @@ def draw_labels(
     -------
     (y, x) array of uint8
         Numbers of `helpers.labels.Label`.
+
+    Examples
+    --------
+    >>> nucleus, background = np.zeros((5, 8), bool), np.zeros((5, 8), bool)
+    >>> nucleus[2, 2:4] = background[:, 6:] = True
+    >>> draw_labels(nucleus, background, Constants(envelope_thickness_px=1))
+    array([[3, 3, 3, 3, 3, 3, 4, 4],
+           [3, 3, 1, 1, 3, 3, 4, 4],
+           [3, 1, 2, 2, 1, 3, 4, 4],
+           [3, 3, 1, 1, 3, 3, 4, 4],
+           [3, 3, 3, 3, 3, 3, 4, 4]], dtype=uint8)
     """
     labels = np.full(nucleus.shape, Label.CELL, np.uint8)
     labels[background] = Label.BACKGROUND

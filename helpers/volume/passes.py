@@ -391,11 +391,16 @@ def majority(masks: list[np.ndarray]) -> np.ndarray:
 
     Examples
     --------
-    Two of three slices have it:
+    Two of three slices have a square that the third lacks:
 
-    >>> yes, no = np.ones((4, 4), bool), np.zeros((4, 4), bool)
-    >>> majority([no, yes, yes]).all(), majority([no, yes, no]).any()
-    (True, False)
+    >>> square = np.zeros((5, 5), bool)
+    >>> square[1:4, 1:4] = True
+    >>> majority([square, np.zeros((5, 5), bool), square]).astype(int)
+    array([[0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0],
+           [0, 0, 1, 0, 0],
+           [0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0]])
     """
     somewhere = np.logical_or.reduce(masks)
     result = np.zeros(somewhere.shape, bool)
