@@ -90,8 +90,9 @@ def digest_of(stack, slices: Iterable[int] | None = None, *, of=("image", "label
     Parameters
     ----------
     stack : Stack
-        Of the book's own sources each slice is read once in a process: they do not change. A
-        user's own data (``source="own"``) are read each time.
+        Of the book's own sources each slice is read once in a process: they do not change; what
+        is drawn is not read at all, if its reader has a `content_key`. A user's own data
+        (``source="own"``) are read each time.
     slices : iterable of int, optional
         Those that matter; by default all.
     of : tuple of {"image", "labels", "nuclei"}
@@ -106,6 +107,9 @@ def digest_of(stack, slices: Iterable[int] | None = None, *, of=("image", "label
     known = {} if stack.source == "own" else vars(stack).setdefault("_digests", {})
 
     def digest(part: str, index: int) -> bytes:
+        drawn = getattr(getattr(stack, f"_{part}"), "content_key", None)
+        if drawn is not None:
+            return _digest("drawn", drawn, part)
         if (part, index) not in known:
             known[part, index] = _digest_value(getattr(stack, part)(index), part)
         return known[part, index]
@@ -113,6 +117,26 @@ def digest_of(stack, slices: Iterable[int] | None = None, *, of=("image", "label
     chosen = sorted(stack.slice_numbers if slices is None else {int(index) for index in slices})
     found = [_digest("slice", str(index), *(digest(p, index) for p in of)) for index in chosen]
     return _digest("stack", _digest_value(stack.voxel_nm, "voxel"), *of, *found).hex()[:16]
+
+
+def with_content_key(read: Callable, key: str) -> Callable:
+    """Say what a reader of drawn slices depends on, so that `digest_of` need not draw them.
+
+    Parameters
+    ----------
+    read : callable
+        Of a stack: gets the number of a slice.
+    key : str
+        From `key_of` the code that draws and all that it is given.
+
+    Returns
+    -------
+    callable
+        Does the same, and has the key as its ``content_key``.
+    """
+    known = functools.partial(read)
+    known.content_key = key
+    return known
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], None]) -> None:

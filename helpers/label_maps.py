@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from helpers.cache import TEMPORARY, write_whole
+from helpers.cache import TEMPORARY, storing, write_whole
 from helpers.labels import Label
 
-IDENTITY = "identity.json"
+IDENTITY = "label-maps.json"
 """Name of the file that says what the label maps of a folder are."""
 
 # Measured on the published ground truth, 2000 x 2000: 11 ms and 44 kB a slice. Level 1 is no
 # faster (12 ms, 71 kB); PackBits takes 6 ms and 101 kB; zstd is faster still, but few programs
 # read it in a TIFF.
 _COMPRESSION = {"compression": "zlib", "compressionargs": {"level": 6}}
-_NAME = re.compile(r"slice_(\d{4,})\.tif")
+# Slices are called slice_0001.tif: what is computed from them must not take their names.
+_NAME = re.compile(r"labels_(\d{4,})\.tif")
 
 
 class DamagedLabelMapError(RuntimeError):
@@ -36,9 +37,10 @@ class LabelMaps:
     ----------
     folder : Path or str
         Made where it is not.
-    identity : mapping of str to what JSON can hold
-        What the label maps depend on: method, settings, stack. It is written to the folder when
-        it is made; later it must be the same.
+    identity : mapping of str to what JSON can hold, optional
+        What the label maps depend on: the code, its parameters, and the content of the pictures
+        (see `helpers.cache.digest_of`). It is written to the folder when it is made; later it must
+        be the same. Without it the folder is read, and nothing is written to it.
     overwrite : bool
         Whether label maps of another identity are deleted.
 
@@ -47,29 +49,40 @@ class LabelMaps:
     TypeError
         If `identity` has an entry that JSON cannot hold.
     ValueError
-        If the folder has label maps of another identity, or of none that can be read, or files
-        that are no label maps: the pictures themselves, for example.
-    OSError
+        If the folder has label maps of another identity, or files that are none of this book:
+        the pictures themselves, for example.
+    FileNotFoundError
+        If there is no identity, and no folder to read.
+    helpers.cache.StorageError
         If the folder cannot be made.
     """
 
     def __init__(
-        self, folder: Path | str, identity: Mapping[str, object], *, overwrite: bool = False
+        self,
+        folder: Path | str,
+        identity: Mapping[str, object] | None = None,
+        *,
+        overwrite: bool = False,
     ):
         self.folder = Path(folder)
+        there = _identity_of(self.folder)
+        if identity is None:
+            if not self.folder.is_dir():
+                raise FileNotFoundError(f"there is no folder {self.folder}.")
+            self.identity = there or {}
+            return
         self.identity = _as_json(identity)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_that_it_is_ours()
-        try:
-            self._check_identity()
-        except ValueError:
-            if not overwrite:
-                raise
-            self.discard(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / IDENTITY).exists():
+        if there != self.identity:
+            if there is None:
+                self._check_that_it_is_ours()
+            elif there and not overwrite:
+                raise ValueError(self._other(there))
+            else:  # What cannot be read counts as nothing known.
+                self.discard(self.folder)
+            with storing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
             content = json.dumps(self.identity, indent=1, sort_keys=True) + "\n"
-            write_whole(self.folder / IDENTITY, content.encode())
+            write_whole(self.folder / IDENTITY, content)
         for left_over in self.folder.glob(TEMPORARY):
             _remove(left_over)
 
@@ -80,6 +93,8 @@ class LabelMaps:
     def discard(folder: Path | str) -> None:
         """Delete the label maps of a folder and their identity, and nothing else in it.
 
+        A folder that does not say that it has label maps is left as it is.
+
         Parameters
         ----------
         folder : Path or str
@@ -88,9 +103,10 @@ class LabelMaps:
         folder = Path(folder)
         if not folder.is_dir():
             return
-        # The identity goes last: maps without one are refused, never taken for another's.
-        for path in (*_files(folder).values(), *folder.glob(TEMPORARY), folder / IDENTITY):
-            path.unlink(missing_ok=True)
+        if (folder / IDENTITY).is_file():
+            # The identity goes last: maps without one are refused, never taken for another's.
+            for path in (*_files(folder).values(), *folder.glob(TEMPORARY), folder / IDENTITY):
+                path.unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()
 
@@ -118,7 +134,7 @@ class LabelMaps:
         """
         if number != int(number) or number < 1:
             raise ValueError(f"number is {number!r}; slice numbers are whole, from 1.")
-        return self.folder / f"slice_{int(number):04d}.tif"
+        return self.folder / f"labels_{int(number):04d}.tif"
 
     def has(self, number: int) -> bool:
         """Tell whether a slice is there, without reading it."""
@@ -178,7 +194,7 @@ class LabelMaps:
             If the labels are not uint8.
         ValueError
             If they are not one slice, or have other numbers.
-        OSError
+        helpers.cache.StorageError
             If they cannot be written.
         """
         path, labels = self.path(number), _checked(labels, number)
@@ -215,39 +231,38 @@ class LabelMaps:
 
     def _check_that_it_is_ours(self) -> None:
         """Refuse a folder with files of others: slices, perhaps, which these must not join."""
-        if (self.folder / IDENTITY).exists():
+        if not self.folder.is_dir():
             return
-        others = [path for path in self.folder.iterdir() if path.name[0] != "."]
-        if others and not (self.folder / IDENTITY).exists():
+        others = sorted(path.name for path in self.folder.iterdir() if path.name[0] != ".")
+        # Unless another process has begun to write the same ones just now.
+        if others and _identity_of(self.folder) != self.identity:
             raise ValueError(
                 f"{self.folder} has files that are no label maps of this book (no {IDENTITY} is "
-                f"beside them), such as {min(others).name}. Take a new or an empty folder."
+                f"beside them), such as {others[0]}. Take a new or an empty folder."
             )
 
-    def _check_identity(self) -> None:
-        """Compare with what the folder says of itself, if it says anything."""
-        remedy = (
-            "Take another folder, or delete what is there with "
-            f"LabelMaps.discard({str(self.folder)!r}) or overwrite=True."
-        )
-        path = self.folder / IDENTITY
-        try:
-            there = json.loads(path.read_bytes())
-            if not isinstance(there, dict):
-                raise ValueError("not a mapping")
-        except FileNotFoundError:
-            return
-        except ValueError as error:
-            raise ValueError(f"{path} cannot be read ({error}). {remedy}") from None
+    def _other(self, there: dict) -> str:
         differ = [
             f"{key} is {_text(there, key)} there, {_text(self.identity, key)} here"
             for key in sorted({*there, *self.identity})
             if _text(there, key) != _text(self.identity, key)
         ]
-        if differ:
-            raise ValueError(
-                f"{self.folder} has label maps of another run: {'; '.join(differ)}. {remedy}"
-            )
+        return (
+            f"{self.folder} has label maps of another run: {'; '.join(differ)}. Take another "
+            "folder; or, if these are not needed, delete them, and nothing else, with "
+            f"LabelMaps.discard({str(self.folder)!r}) or overwrite=True."
+        )
+
+
+def _identity_of(folder: Path) -> dict | None:
+    """Read what a folder says of itself: None if nothing, {} if that cannot be read."""
+    try:
+        there = json.loads((folder / IDENTITY).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        return {}
+    return there if isinstance(there, dict) else {}
 
 
 def _files(folder: Path) -> dict[int, Path]:

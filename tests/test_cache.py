@@ -19,7 +19,15 @@ import pytest
 import helpers.metrics
 import helpers.traditional
 from helpers import cache
-from helpers.cache import StorageError, digest_of, key_of, locked, storing, write_whole
+from helpers.cache import (
+    StorageError,
+    digest_of,
+    key_of,
+    locked,
+    storing,
+    with_content_key,
+    write_whole,
+)
 from helpers.data.stack import Stack
 
 CODE = '''
@@ -222,6 +230,18 @@ def test_a_stack_counts_by_its_pixels(stack):
     assert digest_of(other_labels) != whole
     assert digest_of(other_labels, [1, 2]) == digest_of(stack, [1, 2])
     assert digest_of(other_labels, of=("image",)) == digest_of(stack, of=("image",))
+
+
+def test_what_is_drawn_counts_by_what_draws_it(stack):
+    def never(index):
+        raise AssertionError("drawn")
+
+    one, same, other = (replace(stack, _image=with_content_key(never, key)) for key in "aab")
+    assert digest_of(one, of=("image",)) == digest_of(same, of=("image",))
+    assert digest_of(one, of=("image",)) != digest_of(other, of=("image",))
+    assert digest_of(one, [1], of=("image",)) != digest_of(one, [2], of=("image",))
+    with pytest.raises(AssertionError, match="drawn"):
+        one.image(1)
 
 
 def test_own_data_are_read_each_time_and_the_books_once(stack):

@@ -121,11 +121,37 @@ def test_a_folder_of_other_files_is_refused_and_stays_as_it_was(name, overwrite,
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a slice of mine"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_pictures_that_nothing_is_known_of_are_never_touched(maps, labels, overwrite):
+    maps.write(3, labels)
+    (maps.folder / IDENTITY).unlink()
+    (maps.folder / "slice_0001.png").write_bytes(b"a user's slice")
+    before = {path.name: path.read_bytes() for path in maps.folder.iterdir()}
+    with pytest.raises(ValueError, match=r"such as labels_0003\.tif. Take a new or an") as caught:
+        LabelMaps(maps.folder, IDENTITY_A, overwrite=overwrite)
+    assert "discard" not in str(caught.value)
+    LabelMaps.discard(maps.folder)
+    assert {path.name: path.read_bytes() for path in maps.folder.iterdir()} == before
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", ""])
-def test_a_damaged_identity_is_named(maps, content):
+def test_a_damaged_identity_counts_as_nothing_known(maps, labels, content):
+    maps.write(3, labels)
     (maps.folder / IDENTITY).write_text(content)
-    with pytest.raises(ValueError, match=r"identity\.json cannot be read"):
-        LabelMaps(maps.folder, IDENTITY_A)
+    assert LabelMaps(maps.folder, IDENTITY_A).numbers == ()
+    assert json.loads((maps.folder / IDENTITY).read_text()) == {**IDENTITY_A, "shape": [40, 60]}
+
+
+def test_a_folder_can_be_read_and_nothing_is_written(maps, labels):
+    maps.write(3, labels)
+    before = sorted(maps.folder.iterdir())
+    found = LabelMaps(maps.folder)
+    assert found.numbers == (3,)
+    np.testing.assert_array_equal(found.read(3), labels)
+    assert found.identity["seed"] == 1
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        LabelMaps(maps.folder / "none")
+    assert sorted(maps.folder.iterdir()) == before
 
 
 @pytest.mark.parametrize("value", [{1, 2}, float("nan"), np.int64(3)])
@@ -142,7 +168,7 @@ def test_a_cut_file_is_reported_with_its_slice(maps, labels, keep):
     maps.write(6, labels)
     end = int(len(whole) * keep) if 0 < keep < 1 else keep
     maps.path(5).write_bytes(whole[:end])
-    with pytest.raises(DamagedLabelMapError, match=r"slice 5 is damaged .*slice_0005\.tif"):
+    with pytest.raises(DamagedLabelMapError, match=r"slice 5 is damaged .*labels_0005\.tif"):
         maps.read(5)
     assert maps.damaged() == (5,)
     assert maps.missing([4, 5, 6]) == (4, 5)
@@ -173,19 +199,19 @@ def test_an_interrupted_write_leaves_the_old_slice(maps, labels, monkeypatch):
         maps.write(3, labels[::-1].copy())
     monkeypatch.undo()
     np.testing.assert_array_equal(maps.read(3), labels)
-    assert sorted(path.name for path in maps.folder.iterdir()) == [IDENTITY, "slice_0003.tif"]
+    assert sorted(path.name for path in maps.folder.iterdir()) == [IDENTITY, "labels_0003.tif"]
 
 
 def test_left_overs_are_removed_and_never_count(maps, labels):
     maps.write(3, labels)
-    (maps.folder / ".abc.tmp.slice_0004.tif").write_bytes(b"half")
-    (maps.folder / "slice_0009.tiff").write_bytes(b"not ours")
+    (maps.folder / ".abc.tmp.labels_0004.tif").write_bytes(b"half")
+    (maps.folder / "labels_0009.tiff").write_bytes(b"not ours")
     again = LabelMaps(maps.folder, IDENTITY_A)
     assert again.numbers == (3,)
     assert sorted(path.name for path in maps.folder.iterdir()) == [
         IDENTITY,
-        "slice_0003.tif",
-        "slice_0009.tiff",
+        "labels_0003.tif",
+        "labels_0009.tiff",
     ]
 
 

@@ -48,7 +48,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def written(folder: Path) -> list[int]:
     """Numbers of the label maps in a folder."""
-    return sorted(int(path.stem[-4:]) for path in folder.glob("slice_*.tif"))
+    return sorted(int(path.stem[-4:]) for path in folder.glob("labels_*.tif"))
 
 
 def whole_run(folder: Path, **options) -> dict[str, bytes]:
@@ -86,7 +86,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(mode, workers, tmp_path)
         kill_after(maps, folder, mode, workers)
         assert maps <= len(written(folder)) < COUNT, "it was in the middle"
         for number in written(folder):
-            name = f"slice_{number:04d}.tif"
+            name = f"labels_{number:04d}.tif"
             assert (folder / name).read_bytes() == uninterrupted[name]
     assert whole_run(folder, mode=mode) == uninterrupted
 
@@ -114,10 +114,10 @@ def test_damaged_maps_of_a_run_are_made_again(tmp_path):
     for number, damage in (
         (3, b""),
         (9, b"no label map"),
-        (14, uninterrupted["slice_0014.tif"][:99]),
+        (14, uninterrupted["labels_0014.tif"][:99]),
     ):
-        (tmp_path / f"slice_{number:04d}.tif").write_bytes(damage)
-    (tmp_path / ".0123.tmp.slice_0020.tif").write_bytes(b"half of a m")
+        (tmp_path / f"labels_{number:04d}.tif").write_bytes(damage)
+    (tmp_path / ".0123.tmp.labels_0020.tif").write_bytes(b"half of a m")
     assert whole_run(tmp_path) == uninterrupted
 
 
@@ -159,7 +159,7 @@ def test_what_is_done_is_read_and_not_computed(tmp_path, monkeypatch):
 
 def test_one_map_that_is_lost_is_made_again(tmp_path):
     uninterrupted = whole_run(tmp_path)
-    (tmp_path / "slice_0009.tif").unlink()
+    (tmp_path / "labels_0009.tif").unlink()
     assert whole_run(tmp_path) == uninterrupted
 
 
