@@ -6,10 +6,12 @@ NOTEBOOKS := _build/notebooks
 STUDENTS := _build/students
 OLDEST := _build/oldest
 PORT ?= 8000
+# Each part of the tests keeps what came out of it, for the report at the end.
+PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint test-helpers test-notebooks test-running test-site test-oldest notebooks students bench serve classroom links pdf clean pins
+.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-real test-oldest notebooks students bench serve classroom links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +22,11 @@ setup: ## make or update the environment in .venv (the other targets do it by th
 book: setup ## execute the chapters and build the site into _build/html
 	$(BIN)/python tools/build_book.py
 
-test: lint test-helpers test-notebooks test-running test-site ## everything: the next five
+test: forget-reports lint test-helpers test-notebooks test-running test-site ## everything: the next five
+	@$(BIN)/python tools/report_tests.py
+
+forget-reports:
+	@rm -rf _build/test-report
 
 # jactionlint is actionlint, made to work offline, and with more checks.
 lint: notebooks students ## ruff on the code and the chapters, actionlint on the workflows
@@ -32,19 +38,23 @@ lint: notebooks students ## ruff on the code and the chapters, actionlint on the
 	$(BIN)/ruff check --ignore F401 $(STUDENTS)/*.ipynb  # imports that only solutions use
 
 test-helpers: setup ## pytest on the helpers, doctests among them
-	$(BIN)/pytest -n 2 -m "not site and not colab and not live"
+	PART=helpers $(PYTEST) -n 2 -m "not site and not colab and not live"
 
 # Without HELA_STATIC, so that the live explorers run here and the static ones in the book.
 test-notebooks: notebooks ## execute every chapter, profile smoke; name the slowest
-	HELA_PROFILE=smoke PYTHONPATH=tools $(BIN)/pytest -p slowest --nbval-lax --nbval-current-env \
+	HELA_PROFILE=smoke PART=notebooks $(PYTEST) -p slowest --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=600 --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
 
 test-running: setup ## chapters as on Colab, and their explorers in JupyterLab with a browser
-	$(BIN)/pytest -n 2 --dist loadfile -m "colab or live" tests/test_colab.py tests/test_live.py
+	PART=running $(PYTEST) -n 2 --dist loadfile -m "colab or live" tests/test_colab.py tests/test_live.py
 
 test-site: setup ## build the book, profile smoke, and open its pages in a browser
 	HELA_PROFILE=smoke $(BIN)/python tools/build_book.py --output _build/smoke
-	$(BIN)/pytest -m site
+	PART=site $(PYTEST) -m site
+
+test-real: setup ## the tests of real data alone, on the files in HELA_DATA_DIR, and all that was told
+	PART=$(or $(PART),real) $(PYTEST) -n 2 -m real
+	@$(BIN)/python tools/report_tests.py
 
 notebooks: setup ## make .ipynb files from the chapters, in _build/notebooks
 	@$(BIN)/python tools/convert_notebooks.py $(NOTEBOOKS)

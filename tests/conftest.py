@@ -62,6 +62,13 @@ def mirror(settings, server) -> Settings:
     return replace(settings, data_url=server.url)
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the tests that need real data, so that they can be run on other subsets of them."""
+    for item in items:
+        if "data_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real)
+
+
 def pytest_generate_tests(metafunc):
     """Give tests of the layout the browser twice: with fonts of ours, and with the system's."""
     if "browser" in metafunc.fixturenames:

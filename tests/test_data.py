@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 import pytest
 import requests
+from real_data import need_files
 from server import Fault
 
 from helpers.data import DataError, files, transfer
@@ -419,6 +420,7 @@ def test_errors_survive_pickling():
 def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
     monkeypatch.setattr(files, "_registry", REAL_REGISTRY)
     name = files.PROBE_NAME
+    need_files(data_dir, name)
     assert files.is_cached(name, settings=replace(mirror, data_dir=data_dir))
     server.files[name] = (data_dir / name).read_bytes()
     path = files.fetch(name, settings=mirror)

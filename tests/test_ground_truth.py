@@ -1,7 +1,6 @@
 """The ground truth: hand-made lines, class balance, and the published labels."""
 
 import math
-import warnings
 
 import cv2
 import numpy as np
@@ -10,16 +9,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from real_data import need_files, open_sample
 
 from helpers import ground_truth
-from helpers.data import files, sources
 from helpers.data.published import published_labels, published_name
 from helpers.data.stack import Stack
 from helpers.ground_truth import OpenLineError
 from helpers.ground_truth.balance import median_frequency_weights
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
-from helpers.settings import Settings, using
+from helpers.settings import using
 
 SHAPE = (200, 240)
 LABEL_MAPS = hnp.arrays(np.uint8, (12, 15), elements=st.integers(1, 4))
@@ -38,10 +37,6 @@ def arc(center=(100, 120), radius=60, gap_degrees=0.0, width_px=1, shape=SHAPE) 
 def disk(center=(100, 120), radius=60, shape=SHAPE) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]]
     return np.hypot(y - center[0], x - center[1]) <= radius
-
-
-def settings_of(data_dir) -> Settings:
-    return Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
 
 
 # --- closing a line ------------------------------------------------------------------------------
@@ -323,14 +318,8 @@ def test_unavailable_labels_are_left_out(settings, server, mirror):
 
 @pytest.fixture(scope="module")
 def published(data_dir) -> list[np.ndarray]:
-    settings = settings_of(data_dir)
-    names = [published_name(n) for n in range(1, 301)]
-    if not all(files.is_cached(name, settings=settings) for name in names):
-        pytest.skip("needs the published ground truth of all 300 slices in HELA_DATA_DIR")
-    return [
-        ground_truth.pixel_counts([published_labels(n, settings=settings)])[0]
-        for n in range(1, 301)
-    ]
+    need_files(data_dir, *map(published_name, range(1, 301)))
+    return [ground_truth.pixel_counts([published_labels(n)])[0] for n in range(1, 301)]
 
 
 def test_weights_of_the_published_ground_truth(published):
@@ -342,9 +331,7 @@ def test_weights_of_the_published_ground_truth(published):
 
 @pytest.fixture(scope="module")
 def cell(data_dir) -> Stack:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*left out")
-        return sources.load_stack("sample", settings=settings_of(data_dir))
+    return open_sample()
 
 
 def test_line_of_a_published_slice_gives_back_envelope_and_nucleus_exactly(cell):
@@ -395,10 +382,10 @@ def test_a_broken_published_line_can_be_closed(cell):
     ("number", "is_own"), [(150, True), (195, True), (33, False), (220, False), (240, False)]
 )
 def test_several_nuclei_are_edits_or_the_slice_before(data_dir, number, is_own):
-    settings = settings_of(data_dir)
-    several_nuclei = published_labels(number, several_nuclei=True, settings=settings)
-    own = published_labels(number, settings=settings)
-    before = published_labels(number - 1, settings=settings)
+    need_files(data_dir, *map(published_name, (number - 1, number)))
+    need_files(data_dir, published_name(number, several_nuclei=True))
+    several_nuclei = published_labels(number, several_nuclei=True)
+    own, before = published_labels(number), published_labels(number - 1)
     background = several_nuclei == Label.BACKGROUND
     assert np.array_equal(background, own == Label.BACKGROUND) == is_own
     assert np.array_equal(background, before == Label.BACKGROUND) == (not is_own)

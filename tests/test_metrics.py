@@ -5,6 +5,7 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from real_data import need_files
 from scipy.ndimage import distance_transform_edt
 from skimage.metrics import hausdorff_distance
 from skimage.segmentation import find_boundaries
@@ -295,7 +296,7 @@ def test_wrong_masks_and_sizes_are_refused(masks, sizes, error, words):
 
 
 def test_boundaries_of_a_real_slice_are_measured_exactly(data_dir):
-    path = data_dir / "hela-unet2/CODE/GroundTruth_4c/GT_Slice_170.mat"
+    (path,) = need_files(data_dir, "hela-unet2/CODE/GroundTruth_4c/GT_Slice_170.mat")
     truth = scipy.io.loadmat(path)["groundTruth"]
     result = np.roll(truth, (3, 4), axis=(0, 1))
     value = metrics.score_slice(result, truth, pixel_size_nm=10).set_index(["class", "metric"])

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from real_data import need_files
 from scipy.io import loadmat
 
 from helpers import traditional
-from helpers.data import figures, files
+from helpers.data import figures
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom, realism, render
-from helpers.settings import Settings
 
 FULL = {"shape": (300, 2000, 2000), "voxel_nm": (50.0, 10.0, 10.0)}
 SMALL = {"shape": (24, 125, 125), "voxel_nm": (600.0, 160.0, 160.0)}
@@ -39,12 +39,10 @@ def full_slice() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def real_170(data_dir) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the real slice 170, its labels, and the phantom's texture over those labels."""
-    settings = Settings(profile="quick", source="auto", data_dir=data_dir, data_url=None)
     kept = figures.SAMPLE_SLICES[170]
-    if not (files.is_cached(kept.figure, settings=settings) and (data_dir / TRUTH).exists()):
-        pytest.skip(f"needs {kept.figure} and {TRUTH} in HELA_DATA_DIR")
-    labels = loadmat(data_dir / TRUTH)["groundTruth"]
-    image = figures.recover_slice(files.fetch(kept.figure, settings=settings), kept)
+    figure, truth = need_files(data_dir, kept.figure, TRUTH)
+    labels = loadmat(truth)["groundTruth"]
+    image = figures.recover_slice(figure, kept)
     return image, labels, render(labels, pixel_size_nm=10, z_nm=8_475)
 
 
@@ -257,9 +255,7 @@ def test_the_traditional_method_scores_over_real_labels_as_on_the_real_slice(rea
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_grain_is_as_coarse_as_on_raw_slices(data_dir: Path, full_slice, axis):
-    path = data_dir / realism.RAW_SLICE
-    if not path.exists():
-        pytest.skip(f"needs {realism.RAW_SLICE} in HELA_DATA_DIR")
+    (path,) = need_files(data_dir, realism.RAW_SLICE)
     raw = tifffile.imread(path)
     image, labels = full_slice
     for real, ours in (

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from real_data import need_files
 from scipy import ndimage as ndi
 
 from helpers import data, postprocessing
@@ -14,7 +15,6 @@ from helpers.data import published
 from helpers.labels import Label
 from helpers.phantom import Phantom
 from helpers.postprocessing import STEPS, apply
-from helpers.settings import Settings
 from helpers.traditional import Constants, draw_labels
 
 ENVELOPE, NUCLEUS, CELL, BACKGROUND = Label
@@ -232,8 +232,8 @@ def test_a_ground_truth_comes_through_nearly_unchanged():
 
 
 def test_a_published_ground_truth_comes_through_nearly_unchanged(data_dir):
-    settings = Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
-    truth = published.published_labels(170, settings=settings)
+    need_files(data_dir, published.published_name(170))
+    truth = published.published_labels(170)
     result = apply(truth)
     nucleus, expected = result == NUCLEUS, truth == NUCLEUS
     assert np.count_nonzero(nucleus & expected) / np.count_nonzero(nucleus | expected) > 0.99

@@ -1,6 +1,7 @@
 """The published numbers, recomputed from the published files."""
 
 import pytest
+from real_data import need_files, open_sample
 
 from helpers import results
 from helpers.data import figures, load_stack
@@ -14,6 +15,7 @@ METHODS = ("image processing", "VGG16", "ResNet18", "Inception-ResNet-v2", "U-Ne
 
 @pytest.fixture(scope="module")
 def published_settings(data_dir):
+    need_files(data_dir, *published.FIGURES.values())
     return Settings(profile="quick", source="sample", data_dir=data_dir, data_url=None)
 
 
@@ -82,9 +84,10 @@ def test_another_cell_has_no_recovered_segmentations(own):
         results.evaluate_recovered(stack)
 
 
-@pytest.mark.filterwarnings("ignore:Slices .* of the sample are left out")
-def test_the_authors_later_segmentations_score_above_their_curve(own, table):
-    stack = load_stack("sample")
+def test_the_authors_later_segmentations_score_above_their_curve(own, table, data_dir):
+    stack = open_sample()
+    shown = [n for n in stack.slice_numbers if n in figures.PANEL_SLICES]
+    need_files(data_dir, *map(figures.panel_figure, shown))
     recovered = results.evaluate_recovered(stack)
     assert set(recovered["origin"]) == {"recovered"}
     assert set(recovered["class"]) == {"nucleus"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from real_data import files_of_slice, need_files, need_slices, open_second_cell
 
 from helpers.data import DataError, figures, files, published, sources, whole_cell
 from helpers.labels import Label
@@ -18,12 +19,9 @@ def real(data_dir) -> Settings:
 
 def copy_slices(real: Settings, folder, numbers) -> None:
     """Put the files of some sample slices into another data folder."""
+    need_slices(real.data_dir, *numbers)
     for number in numbers:
-        for name in (
-            figures.SAMPLE_SLICES[number].figure,
-            published._GROUND_TRUTH.format(number),
-            published._SEVERAL_NUCLEI.format(number),
-        ):
+        for name in files_of_slice(number):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(real.data_dir / name, folder / name)
 
@@ -85,8 +83,8 @@ def test_slices_without_files_are_left_out_with_a_warning(real, settings):
 
 
 def test_the_sample_comes_from_a_mirror(real, mirror, server):
-    names = (figures.SAMPLE_SLICES[71].figure, published._GROUND_TRUTH, published._SEVERAL_NUCLEI)
-    for name in (name.format(71) for name in names):
+    need_slices(real.data_dir, 71)
+    for name in files_of_slice(71):
         server.files[name] = (real.data_dir / name).read_bytes()
     with pytest.warns(UserWarning, match="left out"):
         cell = sources.load_stack("sample", settings=mirror)
@@ -117,7 +115,8 @@ def test_a_real_slice_lies_on_its_ground_truth(real, settings):
 
 @pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
 def test_published_overlays_lie_on_the_ground_truth(data_dir, real, number):
-    overlay = figures.read_overlay(data_dir / figures.panel_figure(number), "a")
+    figure, _ = need_files(data_dir, figures.panel_figure(number), published.published_name(number))
+    overlay = figures.read_overlay(figure, "a")
     truth = published.published_labels(number, settings=real) == Label.NUCLEUS
     # 0.985 without the two pixels that the frame hides.
     agreement = np.count_nonzero(overlay & truth) / np.count_nonzero(overlay | truth)
@@ -173,6 +172,7 @@ def test_chapters_show_a_slice_with_a_nucleus(settings):
 
 def test_the_authors_published_nine_results(real, settings):
     assert figures.authors_result(220, settings=settings) is None
+    need_files(real.data_dir, figures.panel_figure(118))
     mask = figures.authors_result(118, settings=real)
     assert mask.shape == figures.SHAPE
     assert 0.05 < mask.mean() < 0.3
@@ -184,8 +184,8 @@ def test_second_cell_without_its_files_says_so(settings):
         published.second_cell(settings=settings)
 
 
-def test_second_cell(real):
-    cell = published.second_cell(settings=real)
-    assert 12 <= len(cell) <= 24
+def test_second_cell(data_dir):
+    cell = open_second_cell(least=1)
+    assert len(cell) <= 24
     assert cell.image(cell.slice_numbers[0]).std() > 5
     assert cell.labels(cell.slice_numbers[0]) is None

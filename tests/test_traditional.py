@@ -1,7 +1,5 @@
 """The traditional method: against the plain version, the ground truth, and bad input."""
 
-from contextlib import nullcontext
-
 import cv2
 import numpy as np
 import pytest
@@ -10,14 +8,14 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from real_data import need_files, need_slices, open_sample
 
 from helpers import masks, traditional
-from helpers.data import figures, files, sources
+from helpers.data import figures
 from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
-from helpers.settings import Settings
 from helpers.traditional import Constants
 
 FEW = hypothesis_settings(
@@ -41,18 +39,9 @@ def drawn_cell(shape=(400, 500), seed=0) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image, 0, 255).astype(np.uint8), nucleus
 
 
-def chosen(data_dir) -> Settings:
-    return Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
-
-
 @pytest.fixture(scope="module")
 def cell(data_dir) -> Stack:
-    settings = chosen(data_dir)
-    complete = all(
-        files.is_cached(s.figure, settings=settings) for s in figures.SAMPLE_SLICES.values()
-    )
-    with nullcontext() if complete else pytest.warns(UserWarning, match="left out"):
-        return sources.load_stack("sample", settings=settings)
+    return open_sample()
 
 
 # --- against the plain version -------------------------------------------------------------------
@@ -83,7 +72,8 @@ def test_every_step_agrees_with_the_plain_version(seed):
 
 
 @pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
-def test_masks_of_real_slices_agree_with_the_plain_version(cell, number):
+def test_masks_of_real_slices_agree_with_the_plain_version(cell, data_dir, number):
+    need_slices(data_dir, number)
     image = cell.image(number)
     nucleus = traditional.segment_nucleus(image)
     assert jaccard(nucleus, reference.segment_nucleus(image)) >= 0.99
@@ -99,22 +89,26 @@ def test_masks_of_real_slices_agree_with_the_plain_version(cell, number):
     [(71, 0.96), (82, 0.96), (118, 0.955), (151, 0.97), (170, 0.975), (215, 0.95)],
 )
 def test_nucleus_of_real_slices(cell, data_dir, number, least):
+    need_slices(data_dir, number)
+    need_files(data_dir, figures.panel_figure(number))
     truth = cell.labels(number) == Label.NUCLEUS
     ours = jaccard(traditional.segment_nucleus(cell.image(number)), truth)
     assert ours >= least
-    authors = figures.authors_result(number, settings=chosen(data_dir))
+    authors = figures.authors_result(number)
     assert ours >= jaccard(authors, truth) - 0.005
 
 
 @pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215, 260])
-def test_background_of_real_slices(cell, number):
+def test_background_of_real_slices(cell, data_dir, number):
+    need_slices(data_dir, number)
     image, truth = cell.image(number), cell.labels(number) == Label.BACKGROUND
     published = traditional.segment_background(image, narrow_gaps=False)
     assert jaccard(published, truth) >= (0.88 if number == 170 else 0.83)
     assert jaccard(traditional.segment_background(image), truth) >= 0.94
 
 
-def test_four_classes_of_a_real_slice(cell):
+def test_four_classes_of_a_real_slice(cell, data_dir):
+    need_slices(data_dir, 170)
     labels, truth = traditional.segment_slice(cell.image(170)), cell.labels(170)
     assert np.mean(labels == truth) >= 0.975
     areas = [np.count_nonzero(these == Label.NUCLEAR_ENVELOPE) for these in (labels, truth)]

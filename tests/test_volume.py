@@ -1,21 +1,19 @@
 """A whole stack by the traditional method: what comes out, in which order, of which slices."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from drawn_stack import COUNT, MIDDLE, drawn_slice, drawn_stack
+from real_data import need_slices, open_sample, open_second_cell
 
 from helpers import data
-from helpers.data import figures, files, second_cell, sources
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
-from helpers.settings import Settings
 from helpers.traditional import Constants
 from helpers.volume import Rules, choose_centre, segment_stack, segment_to_folder
 
@@ -227,18 +225,10 @@ def test_every_rule_can_be_switched_off_with_a_folder_too(tmp_path):
 # --- real slices ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def real(data_dir) -> Settings:
-    return Settings(profile="smoke", source="sample", data_dir=data_dir, data_url=None)
-
-
-def test_real_slices_of_the_papers_cell(real):
-    complete = all(files.is_cached(s.figure, settings=real) for s in figures.SAMPLE_SLICES.values())
-    with nullcontext() if complete else pytest.warns(UserWarning, match="left out"):
-        cell = sources.load_stack("sample", settings=real)
+def test_real_slices_of_the_papers_cell(data_dir):
     needed = {71, 82, 118, 151, 170, 215, 260}
-    if not needed <= set(cell.slice_numbers):
-        pytest.skip(f"needs the slices {sorted(needed)} of the sample")
+    need_slices(data_dir, *needed)
+    cell = open_sample()
     own = choose_centre(cell, Constants.at(cell.pixel_size_nm))[0]
     for centre in (own, cell.slice_numbers[len(cell) // 2]):
         ours = nuclei_scores(cell, segmented(cell, workers=2, centre=centre))
@@ -249,14 +239,14 @@ def test_real_slices_of_the_papers_cell(real):
         assert ours[260] > 0
 
 
-def test_a_second_cell(real):
+def test_a_second_cell(data_dir):
     """No truth is there, so what must hold is what holds of the ground truth of the paper's cell.
 
     Computed from slices 24 to 262 with a nucleus over 10 um2: between two slices its radius (of a
     disk of the same area) changes by at most 2.7 um a um, and the smaller of two nuclei, up to
     1.6 um apart, lies within the larger to at least 90 %.
     """
-    cell = second_cell(settings=real)
+    cell = open_second_cell(least=3)
     result = segmented(cell, workers=2)
     nuclei = {number: result[number] == Label.NUCLEUS for number in cell.slice_numbers}
     areas_um2 = {

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from real_data import need_files
 
 from helpers.data import published
 from helpers.labels import Label
@@ -310,6 +311,7 @@ def test_memory_does_not_grow_with_the_size_of_slices_that_have_gone_by():
 
 
 def test_real_nucleus_is_the_same_from_fewer_slices_at_the_same_scale(data_dir):
+    need_files(data_dir, *map(published.published_name, range(16, 273, 4)))
     fine, coarse = (
         measure_nucleus(
             ((number, published.published_labels(number)) for number in range(16, 273, step)),
