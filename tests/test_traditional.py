@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from real_data import need_files, need_slices, open_sample
+from skimage import morphology
 
 from helpers import masks, traditional
 from helpers.data import figures
@@ -50,25 +51,29 @@ def cell(data_dir) -> Stack:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_step_agrees_with_the_plain_version(seed):
     image, _ = drawn_cell(seed=seed)
+    constants = Constants()
     smoothed = traditional.smooth(image)
-    np.testing.assert_allclose(smoothed, reference.smooth(image), atol=1e-3)
+    np.testing.assert_allclose(smoothed, reference.smooth(image, constants), atol=1e-3)
     edges = traditional.detect_edges(smoothed)
-    plain_edges = reference.detect_edges(smoothed)
+    plain_edges = reference.detect_edges(smoothed, constants)
     inner = np.s_[1:-1, 1:-1]
     assert np.mean(edges[inner] == plain_edges[inner]) > 0.999
     grown = traditional.grow_edges(edges)
-    np.testing.assert_array_equal(grown, reference.grow_edges(edges))
+    np.testing.assert_array_equal(grown, reference.grow_edges(edges, constants))
     regions = traditional.superpixels(grown)
     assert regions.max() == reference.superpixels(grown).max()
     nucleus = traditional.select_nucleus(regions)
-    np.testing.assert_array_equal(nucleus, reference.select_nucleus(regions))
+    np.testing.assert_array_equal(nucleus, reference.select_nucleus(regions, constants))
     assert nucleus.any()
     level = traditional.measure_envelope(smoothed, nucleus)
-    assert level == pytest.approx(reference.measure_envelope(smoothed, nucleus), abs=1e-3)
+    plain_level = reference.measure_envelope(smoothed, nucleus, constants)
+    assert level == pytest.approx(plain_level, abs=1e-3)
     boundary = traditional.grow_boundary(smoothed, nucleus, level)
-    np.testing.assert_array_equal(boundary, reference.grow_boundary(smoothed, nucleus, level))
+    plain_boundary = reference.grow_boundary(smoothed, nucleus, level, constants)
+    np.testing.assert_array_equal(boundary, plain_boundary)
     closed = traditional.close_nucleus(boundary)
-    np.testing.assert_array_equal(closed, reference.close_nucleus(boundary))
+    np.testing.assert_array_equal(closed, reference.close_nucleus(boundary, constants))
+    np.testing.assert_array_equal(masks.disk(constants.close_radius_px), morphology.octagon(5, 2))
 
 
 @pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
