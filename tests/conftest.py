@@ -10,7 +10,7 @@ import pytest
 from browser import open_browser
 from server import FaultyServer
 
-from helpers.data import transfer
+from helpers.data import download
 from helpers.settings import Settings
 
 HERE = Path(__file__).resolve().parent
@@ -47,13 +47,13 @@ def server(monkeypatch):
     """Run a local web server, and be impatient with it."""
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
-    monkeypatch.setattr(transfer, "BACK_OFF_S", 0.001)
-    monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 0.3)
-    transfer.forget_hosts()
+    monkeypatch.setattr(download, "BACK_OFF_S", 0.001)
+    monkeypatch.setattr(download, "READ_TIMEOUT_S", 0.3)
+    download.forget_hosts()
     running = FaultyServer()
     yield running
     running.stop()
-    transfer.forget_hosts()
+    download.forget_hosts()
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ import errno
 import hashlib
 import os
 import pickle
+import signal
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from email.utils import formatdate
@@ -16,7 +19,8 @@ import requests
 from real_data import need_files
 from server import Fault
 
-from helpers.data import DataError, files, transfer
+from helpers.data import DataError, download, files
+from helpers.settings import using
 
 NAME = "cell/slice_001.bin"
 BODY = bytes(range(256)) * 1000
@@ -35,6 +39,18 @@ def published(monkeypatch, server):
     monkeypatch.setattr(files, "_registry", lambda: store)
 
 
+@pytest.fixture
+def settings(settings):
+    with using(settings):
+        yield settings
+
+
+@pytest.fixture
+def mirror(mirror):
+    with using(mirror):
+        yield mirror
+
+
 def files_in(settings) -> set[str]:
     folder = settings.data_dir
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
@@ -43,8 +59,8 @@ def files_in(settings) -> set[str]:
 def failure(settings, name=NAME) -> DataError:
     """Fetch, which must fail, name the file, and leave nothing behind."""
     before = files_in(settings)
-    with pytest.raises(DataError) as caught:
-        files.fetch(name, settings=settings)
+    with using(settings), pytest.raises(DataError) as caught:
+        files.fetch(name)
     assert name in str(caught.value)
     assert caught.value.remedy
     assert files_in(settings) == before
@@ -59,11 +75,11 @@ def put(settings, body: bytes, name=NAME) -> Path:
 
 
 def test_fetch_downloads_once_and_then_asks_nothing(mirror, server):
-    path = files.fetch(NAME, settings=mirror)
+    path = files.fetch(NAME)
     assert path == mirror.data_dir / NAME
     assert path.read_bytes() == BODY
     assert path.stat().st_mode & 0o777 == 0o644
-    assert files.fetch(NAME, settings=mirror) == path
+    assert files.fetch(NAME) == path
     assert server.asked(NAME) == 1
     assert files_in(mirror) == {NAME}
     assert server.seen[0][2]["User-Agent"].startswith("hela-book/")
@@ -71,7 +87,7 @@ def test_fetch_downloads_once_and_then_asks_nothing(mirror, server):
 
 def test_without_a_mirror_the_registry_says_where(settings, server):
     server.files[f"home/{NAME}"] = BODY
-    assert files.fetch(NAME, settings=settings).read_bytes() == BODY
+    assert files.fetch(NAME).read_bytes() == BODY
     assert server.asked(f"home/{NAME}") == 1
     assert server.asked(NAME) == 0
 
@@ -92,17 +108,17 @@ def test_a_handed_out_folder_is_used_without_network_and_without_writing(
     monkeypatch.setattr("tempfile.NamedTemporaryFile", forbidden)
     monkeypatch.setattr("os.mkdir", forbidden)
     before = path.parent.stat().st_mtime_ns
-    assert files.is_cached(NAME, settings=settings)
-    assert files.fetch(NAME, settings=settings) == path
-    assert files.fetch_many([NAME], settings=settings) == {NAME: path}
+    assert files.is_cached(NAME)
+    assert files.fetch(NAME) == path
+    assert files.fetch_many([NAME]) == {NAME: path}
     assert path.is_symlink()
     assert path.parent.stat().st_mtime_ns == before
 
 
 def test_a_damaged_file_is_downloaded_anew(mirror):
     path = put(mirror, b"damaged")
-    assert not files.is_cached(NAME, settings=mirror)
-    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert not files.is_cached(NAME)
+    assert files.fetch(NAME).read_bytes() == BODY
     assert files_in(mirror) == {path.relative_to(mirror.data_dir).as_posix()}
 
 
@@ -130,7 +146,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_said_to_be_so_and_kept(mirror
 )
 def test_one_fault_is_survived(mirror, server, fault):
     server.faults[NAME] = [fault]
-    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files.fetch(NAME).read_bytes() == BODY
     assert server.asked(NAME) == 2
     assert files_in(mirror) == {NAME}
 
@@ -138,11 +154,11 @@ def test_one_fault_is_survived(mirror, server, fault):
 @pytest.mark.parametrize(
     ("fault", "tries", "said"),
     [
-        (Fault(status=503), transfer.TRIES, "HTTP 503"),
+        (Fault(status=503), download.TRIES, "HTTP 503"),
         (Fault(status=404), 1, "HTTP 404"),
         (Fault(status=403), 1, "HTTP 403"),
-        (Fault(cut_after=5000), transfer.TRIES, f"cut after 5000 of {len(BODY)} bytes"),
-        (Fault(wait_s=0.5), transfer.TRIES, "stopped answering"),
+        (Fault(cut_after=5000), download.TRIES, f"cut after 5000 of {len(BODY)} bytes"),
+        (Fault(wait_s=0.5), download.TRIES, "stopped answering"),
         (Fault(body=b"<html>log in</html>"), 2, "wrong hash"),
         (Fault(status=429, headers={"Retry-After": "4000"}), 1, "wait 4000 s"),
     ],
@@ -163,24 +179,38 @@ def test_retry_after_is_honoured(mirror, server, text):
     told = formatdate(time.time() + 2, usegmt=True) if text == "date" else text
     server.faults[NAME] = [Fault(status=429, headers={"Retry-After": told})]
     start = time.monotonic()
-    files.fetch(NAME, settings=mirror)
+    files.fetch(NAME)
     assert 0.9 < time.monotonic() - start < 3
 
 
 def test_back_off_grows(mirror, server, monkeypatch):
     waits = []
-    monkeypatch.setattr(transfer.Client, "_sleep", lambda _, seconds: waits.append(seconds))
-    monkeypatch.setattr(transfer, "BACK_OFF_S", 1.0)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(download, "BACK_OFF_S", 1.0)
     server.faults[NAME] = [Fault(status=503)] * 9
     failure(mirror)
-    # Give or take a fifth: the jitter.
-    assert [wait for wait in waits if wait > 0] == pytest.approx([1, 2, 4], rel=0.2)
+    # urllib3 asks again at once, then waits; half a second of it is chance.
+    waits = [wait for wait in waits if wait > 0]
+    assert waits == pytest.approx([2.25, 4.25], abs=0.26)
+
+
+def test_a_retry_after_that_is_no_time_is_passed_over(mirror, server):
+    server.faults[NAME] = [Fault(status=429, headers={"Retry-After": "soon"})]
+    assert files.fetch(NAME).read_bytes() == BODY
+    assert server.asked(NAME) == 2
+
+
+def test_a_login_page_is_not_asked_for_hundreds_of_times(mirror, server):
+    server.content_type = "text/html; charset=utf-8"
+    with pytest.warns(UserWarning, match="10 of 10 .* sent a web page, not the file"):
+        assert files.fetch_many(OTHERS, progress=False, workers=1, missing="skip") == {}
+    assert len(server.seen) == download.FAILURES_TO_SHUT
 
 
 def test_a_server_without_length_is_believed(mirror, server, monkeypatch):
     # Then only the hash tells that a body is whole.
-    monkeypatch.setattr(transfer, "content_length", lambda _: None)
-    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
+    monkeypatch.setattr(download, "length_of", lambda _: None)
+    assert files.fetch(NAME).read_bytes() == BODY
 
 
 def test_a_refused_connection_fails_at_once_and_then_without_asking(settings, monkeypatch):
@@ -198,7 +228,8 @@ def test_a_refused_connection_fails_at_once_and_then_without_asking(settings, mo
     start = time.monotonic()
     for name in OTHERS:
         assert "asked before" in failure(offline, name).reason
-    assert not files.is_reachable(NAME, settings=offline)
+    with using(offline):
+        assert not files.is_reachable(NAME)
     assert time.monotonic() - start < 1
 
 
@@ -213,11 +244,11 @@ def test_a_host_is_asked_again_after_a_while(mirror, server, monkeypatch):
     assert server.seen == []
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 31)
-    assert files.fetch(NAME, settings=mirror).read_bytes() == BODY
+    assert files.fetch(NAME).read_bytes() == BODY
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(mirror, monkeypatch):
-    monkeypatch.setattr(transfer, "RESOLVE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(download, "RESOLVE_TIMEOUT_S", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(1))
     start = time.monotonic()
     assert "no network" in failure(mirror).reason
@@ -229,7 +260,7 @@ def test_a_server_that_fails_every_file_is_given_up(mirror, server):
         server.faults[name] = [Fault(status=503)] * 9
     for name in OTHERS:
         failure(mirror, name)
-    assert len(server.seen) == transfer.FAILURES_TO_SHUT * transfer.TRIES
+    assert len(server.seen) == download.FAILURES_TO_SHUT * download.TRIES
 
 
 def raising(number: int):
@@ -265,7 +296,7 @@ def test_a_disk_that_gets_full_while_writing(mirror, monkeypatch, server):
     def onto_a_full_disk(_, mode):
         return Path("/dev/full").open(mode)
 
-    monkeypatch.setattr(transfer, "open", onto_a_full_disk, raising=False)
+    monkeypatch.setattr(download, "open", onto_a_full_disk, raising=False)
     assert "disk is full" in failure(mirror).reason
     assert server.asked(NAME) == 1
 
@@ -274,21 +305,42 @@ def test_ctrl_c_leaves_nothing(mirror, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(transfer.Client, "chunks", interrupted)
+    monkeypatch.setattr(download.Downloads, "chunks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        files.fetch(NAME, settings=mirror)
+        files.fetch(NAME)
     assert files_in(mirror) == set()
+
+
+def test_ctrl_c_ends_a_batch_soon_and_leaves_nothing(tmp_path, server):
+    """As a user does it: in a process of its own, while the server lets all files wait."""
+    folder = tmp_path / "data"
+    names = list(REAL_REGISTRY().registry)[:40]
+    for name in names:
+        server.faults[name] = [Fault(wait_s=4)]
+        server.files[name] = BODY
+    code = "import sys; from helpers.data import files; files.fetch_many(sys.argv[1:])"
+    environment = os.environ | {"HELA_DATA_DIR": str(folder), "HELA_DATA_URL": server.url}
+    command = [sys.executable, "-c", code, *names]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as asking:
+        while server.busy < 4:
+            time.sleep(0.05)
+        start = time.monotonic()
+        asking.send_signal(signal.SIGINT)
+        asking.wait()
+        assert time.monotonic() - start < 2.5
+        assert b"KeyboardInterrupt" in asking.stderr.read()
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 def test_unknown_names_get_suggestions(settings, server):
     with pytest.raises(DataError, match=r"Did you mean .*cell/slice_001\.bin"):
-        files.fetch("cell/slice_01.bin", settings=settings)
+        files.fetch("cell/slice_01.bin")
     with pytest.raises(DataError, match=r"Did you mean .*cell/slice_011\.bin"):
-        files.is_cached("slice_011.bin", settings=settings)
+        files.is_cached("slice_011.bin")
     with pytest.raises(DataError, match="lists all"):
-        files.is_reachable("qqq", settings=settings)
+        files.is_reachable("qqq")
     with pytest.raises(DataError, match="no published file"):
-        files.fetch_many([NAME, "qqq"], missing="skip", settings=settings)
+        files.fetch_many([NAME, "qqq"], missing="skip")
     assert server.seen == []
 
 
@@ -296,7 +348,7 @@ def test_fetch_many_is_parallel_polite_and_in_order(mirror, server):
     asked = [*OTHERS[::-1], NAME, NAME]
     for name in asked:
         server.faults[name] = [Fault(wait_s=0.05)]
-    got = files.fetch_many(iter(asked), progress=False, workers=3, settings=mirror)
+    got = files.fetch_many(iter(asked), progress=False, workers=3)
     assert list(got) == [*OTHERS[::-1], NAME]
     assert all(path.read_bytes() == server.files[name] for name, path in got.items())
     assert 2 <= server.most_busy <= 3
@@ -312,28 +364,28 @@ def test_parallel_downloads_into_a_new_folder_do_not_get_in_each_others_way(mirr
         return found
 
     monkeypatch.setattr(Path, "exists", exists)
-    got = files.fetch_many(OTHERS, progress=False, workers=8, settings=mirror)
+    got = files.fetch_many(OTHERS, progress=False, workers=8)
     assert files_in(mirror) == set(got) == set(OTHERS)
 
 
 def test_fetch_many_shows_one_bar_and_none_when_nothing_is_to_do(mirror, capsys):
-    files.fetch_many(OTHERS, settings=mirror)
+    files.fetch_many(OTHERS)
     assert "Downloading" in capsys.readouterr().err
-    files.fetch_many(OTHERS, settings=mirror)
+    files.fetch_many(OTHERS)
     assert capsys.readouterr().err == ""
 
 
 def test_fetch_shows_a_bar_when_asked(mirror, capsys):
-    files.fetch(NAME, progress=True, settings=mirror)
+    files.fetch(NAME, progress=True)
     assert Path(NAME).name in capsys.readouterr().err
-    files.fetch(OTHERS[0], settings=mirror)
+    files.fetch(OTHERS[0])
     assert capsys.readouterr().err == ""
 
 
 def test_fetch_many_raises_and_keeps_what_it_has(mirror, server):
     server.faults[OTHERS[-1]] = [Fault(status=404)] * 9
     with pytest.raises(DataError, match=OTHERS[-1]):
-        files.fetch_many(OTHERS, progress=False, workers=1, settings=mirror)
+        files.fetch_many(OTHERS, progress=False, workers=1)
     assert files_in(mirror) == set(OTHERS[:-1])
 
 
@@ -342,7 +394,7 @@ def test_fetch_many_stops_at_the_first_error(mirror, server):
     for name in OTHERS[1:]:
         server.faults[name] = [Fault(wait_s=0.1)] * 9
     with pytest.raises(DataError, match="404"):
-        files.fetch_many(OTHERS, progress=False, workers=2, settings=mirror)
+        files.fetch_many(OTHERS, progress=False, workers=2)
     assert len(server.seen) < len(OTHERS)
     assert files_in(mirror) <= set(OTHERS)
 
@@ -351,7 +403,7 @@ def test_fetch_many_leaves_out_what_cannot_be_had_with_one_warning(mirror, serve
     for name in OTHERS[:5]:
         del server.files[name]
     with pytest.warns(UserWarning, match="5 of 10 files cannot be had") as caught:
-        got = files.fetch_many(OTHERS, progress=False, missing="skip", settings=mirror)
+        got = files.fetch_many(OTHERS, progress=False, missing="skip")
     assert list(got) == OTHERS[5:]
     assert len(caught) == 1
     assert OTHERS[0] in str(caught[0].message)
@@ -364,8 +416,8 @@ def test_hundreds_of_files_offline_take_no_time(settings, monkeypatch):
     files._registry().registry.update(many)
     offline = replace(settings, data_url="http://127.0.0.1:9")
     start = time.monotonic()
-    with pytest.warns(UserWarning, match="600 of 600"):
-        assert files.fetch_many(many, progress=False, missing="skip", settings=offline) == {}
+    with using(offline), pytest.warns(UserWarning, match="600 of 600"):
+        assert files.fetch_many(many, progress=False, missing="skip") == {}
     assert time.monotonic() - start < 5
 
 
@@ -379,36 +431,36 @@ def test_hundreds_of_files_offline_take_no_time(settings, monkeypatch):
 )
 def test_fetch_many_names_the_allowed_options(settings, options, said):
     with pytest.raises(ValueError, match=said):
-        files.fetch_many([NAME], settings=settings, **options)
+        files.fetch_many([NAME], **options)
 
 
 def test_fetch_many_takes_no_single_name(settings):
     with pytest.raises(ValueError, match="give a list"):
-        files.fetch_many(NAME, settings=settings)
+        files.fetch_many(NAME)
 
 
 def test_is_reachable(mirror, server):
-    assert files.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME)
     assert server.seen[-1][0] == "HEAD"
     server.has_head = False
-    assert files.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME)
     assert server.sent_bytes == 1
     server.content_type = "text/html; charset=utf-8"
-    assert not files.is_reachable(NAME, settings=mirror)
+    assert not files.is_reachable(NAME)
 
 
 def test_is_reachable_says_no_soon(mirror, server):
     server.faults[NAME] = [Fault(status=404), Fault(status=503), Fault(wait_s=0.5)]
     start = time.monotonic()
-    assert [files.is_reachable(NAME, 0.1, settings=mirror) for _ in range(3)] == [False] * 3
+    assert [files.is_reachable(NAME, 0.1) for _ in range(3)] == [False] * 3
     assert time.monotonic() - start < 1
-    assert files.is_reachable(NAME, settings=mirror)
+    assert files.is_reachable(NAME)
 
 
 def test_is_reachable_keeps_its_time_whatever_hangs(mirror, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(0.5))
     start = time.monotonic()
-    assert not files.is_reachable(NAME, 0.1, settings=mirror)
+    assert not files.is_reachable(NAME, 0.1)
     assert time.monotonic() - start < 0.4
 
 
@@ -421,9 +473,10 @@ def test_real_files_are_known_and_travel(data_dir, mirror, server, monkeypatch):
     monkeypatch.setattr(files, "_registry", REAL_REGISTRY)
     name = files.PROBE_NAME
     need_files(data_dir, name)
-    assert files.is_cached(name, settings=replace(mirror, data_dir=data_dir))
+    with using(data_dir=data_dir):
+        assert files.is_cached(name)
     server.files[name] = (data_dir / name).read_bytes()
-    path = files.fetch(name, settings=mirror)
+    path = files.fetch(name)
     assert path.read_bytes() == server.files[name]
     path.unlink()
     server.files[name] = server.files[name][:-1]

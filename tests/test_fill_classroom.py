@@ -9,10 +9,10 @@ import pytest
 from server import Fault
 
 from helpers import results
-from helpers import settings as settings_module
 from helpers.data import figures, files
 from helpers.data.published import _SECOND_CELL, published_name
 from helpers.networks import weights
+from helpers.settings import using
 
 REAL_NAMES = files.names()
 FIGURE = figures.panel_figure(118)
@@ -48,12 +48,12 @@ def notebooks(tmp_path):
 
 
 @pytest.fixture
-def fill(tmp_path, mirror, monkeypatch, notebooks, capsys):
+def fill(tmp_path, mirror, notebooks, capsys):
     """Run the command on one folder; return exit status, README and what was printed."""
 
     def run(chosen=mirror):
-        monkeypatch.setattr(settings_module, "current", lambda: chosen)
-        status = fill_classroom.main([str(tmp_path / "class"), *map(str, notebooks)])
+        with using(chosen):
+            status = fill_classroom.main([str(tmp_path / "class"), *map(str, notebooks)])
         readme = (tmp_path / "class" / "README.md").read_text()
         return status, readme, capsys.readouterr().out
 
@@ -67,7 +67,8 @@ def test_everything_once_and_then_nothing(fill, server, tmp_path, mirror):
     assert readme.rstrip().endswith("Nothing.")
     assert "Missing" not in printed
     handed_out = replace(mirror, data_dir=tmp_path / "class" / "data", data_url=None)
-    assert all(files.is_cached(name, settings=handed_out) for name in NAMES)
+    with using(handed_out):
+        assert all(files.is_cached(name) for name in NAMES)
     assert all((handed_out.data_dir / name).is_file() for name in weights.names("vgg16"))
     for name in ("notebooks", "students"):
         assert (tmp_path / "class" / name / "01_a.ipynb").read_text() == name

@@ -311,7 +311,7 @@ def test_neighbours_do_not_count_but_all_islands_do():
 # --- published labels ----------------------------------------------------------------------------
 
 
-def test_unavailable_labels_are_left_out(settings, server, mirror):
+def test_unavailable_labels_are_left_out(mirror):
     with using(mirror), pytest.warns(UserWarning, match="left out"):
         assert ground_truth.published_numbers([1, 2]) == ()
 

@@ -38,7 +38,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that do not keep a rule yet.
 OPEN = {
     "exports": {"metrics", "networks", "results", "training"},
-    "settings": {"data", "ground_truth"},
+    "settings": set(),
 }
 
 

@@ -19,7 +19,7 @@ import keras  # noqa: E402
 import keras_hub  # noqa: E402
 
 from helpers import settings as settings_module  # noqa: E402
-from helpers.data import DataError, transfer  # noqa: E402
+from helpers.data import DataError, download  # noqa: E402
 from helpers.networks import weights  # noqa: E402
 from helpers.networks.resnet18 import plain_resnet18  # noqa: E402
 
@@ -31,7 +31,7 @@ SHAPE = (32, 32, 3)
 @pytest.fixture(autouse=True)
 def patient(server, monkeypatch):
     """Wait for the server: these files are large, and the machine may be busy."""
-    monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 20.0)
+    monkeypatch.setattr(download, "READ_TIMEOUT_S", 20.0)
 
 
 def vgg16() -> keras.Model:

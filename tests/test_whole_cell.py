@@ -14,8 +14,9 @@ import pytest
 import tifffile
 from server import Fault
 
-from helpers.data import DataError, resumable, transfer, whole_cell
+from helpers.data import DataError, download, whole_cell
 from helpers.data.whole_cell import FULL_NAME
+from helpers.settings import using
 
 SHAPE = (12, 90, 110)
 
@@ -57,12 +58,25 @@ def small(monkeypatch, server):
 
 
 @pytest.fixture
+def settings(settings):
+    with using(settings):
+        yield settings
+
+
+@pytest.fixture
+def mirror(mirror):
+    with using(mirror):
+        yield mirror
+
+
+@pytest.fixture
 def path(mirror):
     return mirror.data_dir / FULL_NAME
 
 
 def names_beside(path) -> set[str]:
-    return {p.name.removeprefix(path.name) for p in path.parent.glob("*")}
+    beside = (p.name for p in path.parent.glob("*") if p.name != ".lock")
+    return {name.removeprefix(path.name) for name in beside}
 
 
 def place(path, body: bytes = BODY):
@@ -72,11 +86,11 @@ def place(path, body: bytes = BODY):
 
 def in_a_new_process(monkeypatch):
     monkeypatch.setattr(whole_cell, "_verified", set())
-    transfer.forget_hosts()
+    download.forget_hosts()
 
 
 def fetch(mirror):
-    return whole_cell.fetch_full(progress=False, settings=mirror)
+    return whole_cell.fetch_full(progress=False)
 
 
 def failure(mirror) -> DataError:
@@ -92,21 +106,21 @@ def ranges(server) -> list[str | None]:
 
 
 def test_it_is_downloaded_checked_and_recorded(mirror, path, server):
-    assert not whole_cell.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached()
     assert fetch(mirror) == path
     assert path.read_bytes() == BODY
     assert names_beside(path) == {"", ".json"}
     record = json.loads(path.with_name(path.name + ".json").read_text())
     assert record == {"sha256": hashlib.sha256(BODY).hexdigest(), "size_bytes": len(BODY)}
-    assert whole_cell.is_full_cached(settings=mirror)
+    assert whole_cell.is_full_cached()
     assert fetch(mirror) == path
     assert len(server.seen) == 1
 
 
 def test_the_bar_shows_while_it_downloads_and_not_after(mirror, capsys):
-    whole_cell.fetch_full(settings=mirror)
+    whole_cell.fetch_full()
     assert "ROI_1656" in capsys.readouterr().err
-    whole_cell.fetch_full(settings=mirror)
+    whole_cell.fetch_full()
     assert capsys.readouterr().err == ""
 
 
@@ -123,7 +137,7 @@ def test_a_later_process_goes_on_too(mirror, path, server, monkeypatch):
     error = failure(mirror)
     assert "goes on where it stopped" in error.remedy
     assert names_beside(path) == {".part", ".part.json"}
-    assert not whole_cell.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached()
     server.faults.clear()
     in_a_new_process(monkeypatch)
     assert fetch(mirror).read_bytes() == BODY
@@ -132,26 +146,26 @@ def test_a_later_process_goes_on_too(mirror, path, server, monkeypatch):
 
 
 def test_progress_earns_new_tries(mirror, server, monkeypatch):
-    monkeypatch.setattr(transfer, "FRESH_START_BYTES", 10_000)
+    monkeypatch.setattr(whole_cell, "FRESH_START_BYTES", 10_000)
     server.faults[FULL_NAME] = [Fault(cut_after=11_000)] * 9
     assert fetch(mirror).read_bytes() == BODY
     assert len(server.seen) == 10
 
 
 def test_ctrl_c_keeps_what_arrived(mirror, path, server, monkeypatch):
-    original = transfer.Client.chunks
+    original = download.Downloads.chunks
 
     def interrupted(self, response):
         yield next(original(self, response))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.Client, "chunks", interrupted)
+        patch.setattr(download.Downloads, "chunks", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch(mirror)
-    assert path.with_name(path.name + ".part").stat().st_size == transfer.CHUNK_BYTES
+    assert path.with_name(path.name + ".part").stat().st_size == download.CHUNK_BYTES
     assert fetch(mirror).read_bytes() == BODY
-    assert ranges(server)[-1] == f"bytes={transfer.CHUNK_BYTES}-"
+    assert ranges(server)[-1] == f"bytes={download.CHUNK_BYTES}-"
 
 
 @pytest.mark.parametrize("heeds_if_range", [True, False])
@@ -169,6 +183,16 @@ def test_a_file_that_shrank_is_fetched_from_its_start(mirror, server):
     assert len(packed) < 100_000
     server.faults[FULL_NAME] = [Fault(cut_after=100_000, put_after=packed)]
     assert fetch(mirror).read_bytes() == packed
+
+
+@pytest.mark.parametrize("heeds_if_range", [True, False])
+def test_a_server_that_always_begins_anew_is_given_up(mirror, server, monkeypatch, heeds_if_range):
+    monkeypatch.setattr(whole_cell, "FRESH_START_BYTES", 10_000)
+    server.heeds_if_range = heeds_if_range
+    versions = [tiff_bytes(stack(seed=seed)) for seed in range(1, 60)]
+    server.faults[FULL_NAME] = [Fault(cut_after=70_000, put_after=body) for body in versions]
+    assert failure(mirror).reason.startswith(("the connection was cut", "the file changed"))
+    assert len(server.seen) <= 2 * download.TRIES
 
 
 @pytest.mark.parametrize("lacks", ["has_ranges", "has_etag"])
@@ -214,7 +238,7 @@ def test_what_is_not_the_stack_is_not_kept(mirror, path, server, body, said):
     assert names_beside(path) == set()
     # Put there by hand, it is not used either, and not touched.
     place(path, body)
-    assert not whole_cell.is_full_cached(settings=mirror)
+    assert not whole_cell.is_full_cached()
     with pytest.raises(DataError, match=f"(?s){said}.*Move .* away"):
         fetch(mirror)
     assert names_beside(path) == {""}
@@ -223,7 +247,7 @@ def test_what_is_not_the_stack_is_not_kept(mirror, path, server, body, said):
 
 def test_the_disk_must_have_room(mirror, path, server, monkeypatch):
     usage = namedtuple("usage", "free")
-    free = len(BODY) + resumable.SPARE_BYTES - 1
+    free = len(BODY) + whole_cell.SPARE_BYTES - 1
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(free))
     error = failure(mirror)
     assert "MB are needed" in error.reason
@@ -241,7 +265,7 @@ def test_storage_faults(mirror, path, monkeypatch, number, said):
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(resumable, "write_json", fail)
+        patch.setattr(whole_cell, "write_whole", fail)
         assert said in failure(mirror).reason
     assert names_beside(path) == set()
 
@@ -256,7 +280,7 @@ def test_a_change_after_the_first_use_is_noticed(mirror, path, monkeypatch):
     assert "differs from the one recorded" in error.reason
     assert str(path) in error.remedy
     with pytest.raises(DataError, match="differs"):
-        whole_cell.read_slice(1, settings=mirror)
+        whole_cell.read_slice(path, 1)
     assert path.read_bytes() == changed
     path.with_name(path.name + ".json").unlink()
     assert fetch(mirror) == path
@@ -276,12 +300,12 @@ def test_the_hash_is_computed_once_a_process(mirror, path, monkeypatch):
 
     monkeypatch.setattr("pooch.file_hash", forbidden)
     assert fetch(mirror) == path
-    whole_cell.read_slice(1, settings=mirror)
+    whole_cell.read_slice(path, 1)
 
 
 def test_a_file_put_there_by_hand_is_recorded(mirror, path, server):
     place(path)
-    assert whole_cell.is_full_cached(settings=mirror)
+    assert whole_cell.is_full_cached()
     assert fetch(mirror) == path
     assert names_beside(path) == {"", ".json"}
     assert server.seen == []
@@ -293,34 +317,35 @@ def test_in_a_read_only_folder_it_works_unrecorded(mirror, path, monkeypatch):
     def fail(*_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(whole_cell, "write_json", fail)
+    monkeypatch.setattr(whole_cell, "write_whole", fail)
     with pytest.warns(UserWarning, match="could not be recorded"):
         assert fetch(mirror) == path
     assert names_beside(path) == {""}
     assert fetch(mirror) == path
 
 
-@pytest.mark.skipif(resumable.fcntl is None, reason="needs POSIX file locks")
-def test_two_processes_do_not_write_at_once(mirror, path):
-    part = path.with_name(path.name + ".part")
-    place(part, b"")
+def test_two_processes_do_not_write_at_once(mirror, path, server, capsys):
     code = (
-        "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.flock(f, fcntl.LOCK_EX); "
-        "print('locked', flush=True); sys.stdin.read()"
+        "import os, sys, time; from pathlib import Path; from helpers.cache import locked\n"
+        "with locked(Path(sys.argv[2]).parent, 'downloads it'):\n"
+        "    print('locked', flush=True); time.sleep(2); os.rename(*sys.argv[1:])"
     )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code, part], **pipes) as other:
+    made = path.parents[1] / "made by the other"
+    place(made)
+    command = [sys.executable, "-c", code, made, path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline().strip() == b"locked"
-        assert "another process" in failure(mirror).reason
-        other.communicate()
-    assert fetch(mirror) == path
+        assert fetch(mirror) == path
+    assert "which downloads it" in capsys.readouterr().out
+    assert path.read_bytes() == BODY
+    assert server.seen == []
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_slices_are_read_from_the_file(mirror, path, server, layout):
     place(path, tiff_bytes(stack(), layout))
     for number in (12, 1, 2, 7):
-        image = whole_cell.read_slice(number, settings=mirror)
+        image = whole_cell.read_slice(path, number)
         assert image.dtype == np.uint8
         assert np.array_equal(image, stack()[number - 1])
     assert server.seen == []
@@ -331,9 +356,9 @@ def test_without_a_mirror_it_comes_from_empiar(settings, monkeypatch):
 
     def refuse(_, url, **__):
         asked.append(url)
-        raise transfer.requests.ConnectTimeout
+        raise download.requests.ConnectTimeout
 
-    monkeypatch.setattr(transfer, "_resolve", lambda *_: None)
-    monkeypatch.setattr(transfer.requests.Session, "get", refuse)
+    monkeypatch.setattr(download, "_resolve", lambda *_: None)
+    monkeypatch.setattr(download.requests.Session, "get", refuse)
     assert "no connection" in failure(settings).reason
     assert asked == [whole_cell.FULL_URL]

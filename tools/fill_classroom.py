@@ -8,13 +8,12 @@ import shutil
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from helpers import settings as settings_module
+from helpers import settings
 from helpers.data import DataError, files, whole_cell
 from helpers.networks import weights
-from helpers.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -90,13 +89,8 @@ class Missing:
     meaning: str
 
 
-def fill_data(settings: Settings) -> list[Missing]:
+def fill_data() -> list[Missing]:
     """Bring into the data folder what the chapters use, and return what is still missing.
-
-    Parameters
-    ----------
-    settings : Settings
-        Its ``data_dir`` is filled; the whole stack (1.2 GB) only if its ``source`` is ``full``.
 
     Returns
     -------
@@ -108,7 +102,7 @@ def fill_data(settings: Settings) -> list[Missing]:
         print(f"{part.title}: {len(names)} files", flush=True)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            had = files.fetch_many(names, missing="skip", settings=settings)
+            had = files.fetch_many(names, missing="skip")
         if len(had) < len(names):
             why = " ".join(str(warning.message) for warning in caught)
             count = f"{part.title} ({len(names) - len(had)} of {len(names)} files)"
@@ -116,14 +110,13 @@ def fill_data(settings: Settings) -> list[Missing]:
     for backbone in dict.fromkeys(weights.BACKBONES.values()):
         print(f"weights of {backbone}, trained on ImageNet", flush=True)
         try:
-            with settings_module.using(settings):
-                weights.fetch_imagenet(backbone)
+            weights.fetch_imagenet(backbone)
         except DataError as error:
             missing.append(Missing(f"weights of {backbone}", str(error), WITHOUT_WEIGHTS))
-    if settings.source == "full":
+    if settings.current().source == "full":
         print("the whole stack, 1.2 GB", flush=True)
         try:
-            whole_cell.fetch_full(settings=settings)
+            whole_cell.fetch_full()
         except DataError as error:
             missing.append(Missing("the whole stack", str(error), WITHOUT_STACK))
     return missing
@@ -199,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for source in chosen.notebooks:
         shutil.copytree(source, folder / source.name, dirs_exist_ok=True)
-    missing = fill_data(replace(settings_module.current(), data_dir=folder / "data"))
+    with settings.using(data_dir=folder / "data"):
+        missing = fill_data()
     text = readme(missing, [source.name for source in chosen.notebooks])
     (folder / "README.md").write_text(text, encoding="utf-8")
     for gap in missing:

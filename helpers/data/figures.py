@@ -12,7 +12,6 @@ import numpy as np
 
 from helpers.data import files
 from helpers.labels import check_choice
-from helpers.settings import Settings
 
 SHAPE = (2000, 2000)
 """Size of a slice of the paper's cell, (y, x)."""
@@ -128,9 +127,7 @@ def recover_slice(path: Path, sample: SampleSlice) -> np.ndarray:
     return cv2.resize(red, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def authors_result(
-    number: int, panel: str = "b", *, settings: Settings | None = None
-) -> np.ndarray | None:
+def authors_result(number: int, panel: str = "b") -> np.ndarray | None:
     """Nucleus that the authors' code found, recovered from their figure.
 
     The figures are of 2022 and show a later output of their image processing than the one behind
@@ -144,8 +141,6 @@ def authors_result(
     panel : {"b", "c", "d"}
         Their image processing, which looks for the central cell's nucleus; a later U-Net of
         theirs, which looks for all nuclei; the same after post-processing.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -162,7 +157,7 @@ def authors_result(
     check_choice(panel, "panel", ("b", "c", "d"))
     if panel_figure(number) not in files.names():
         return None
-    return read_overlay(files.fetch(panel_figure(number), settings=settings), panel)
+    return read_overlay(files.fetch(panel_figure(number)), panel)
 
 
 def read_overlay(path: Path, panel: str) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Published files by name: downloaded once, checked by hash, kept in one folder."""
 
 import difflib
+import queue
+import threading
 import warnings
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,9 +13,8 @@ from pathlib import Path
 import pooch
 from tqdm import tqdm
 
-from helpers import settings as settings_module
-from helpers.data.download import DataError, download
-from helpers.data.transfer import Client
+from helpers import settings
+from helpers.data.download import DataError, Downloads, can_serve
 from helpers.labels import check_choice
 from helpers.settings import Settings
 
@@ -47,15 +48,13 @@ def names() -> tuple[str, ...]:
     return tuple(_registry().registry)
 
 
-def is_cached(name: str, *, settings: Settings | None = None) -> bool:
+def is_cached(name: str) -> bool:
     """Tell whether a file is in the data folder, with the right hash.
 
     Parameters
     ----------
     name : str
         One of `names`.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -66,16 +65,10 @@ def is_cached(name: str, *, settings: Settings | None = None) -> bool:
     DataError
         If there is no such name.
     """
-    path = _path(name, settings or settings_module.current())
-    try:
-        return path.is_file() and pooch.file_hash(str(path)) == _registry().registry[name]
-    except OSError:
-        return False
+    return _is_there(store_of(settings.current(), [name]), name)
 
 
-def is_reachable(
-    name: str = PROBE_NAME, timeout_s: float = 3, *, settings: Settings | None = None
-) -> bool:
+def is_reachable(name: str = PROBE_NAME, timeout_s: float = 3) -> bool:
     """Tell whether the source can serve a file right now.
 
     Parameters
@@ -84,8 +77,6 @@ def is_reachable(
         One of `names`.
     timeout_s : float
         Longest wait for the server's answer, in seconds.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -97,14 +88,10 @@ def is_reachable(
     DataError
         If there is no such name.
     """
-    _check_name(name)
-    with Client() as client:
-        return client.can_serve(
-            _store(settings or settings_module.current()).get_url(name), timeout_s
-        )
+    return can_serve(store_of(settings.current(), [name]).get_url(name), timeout_s)
 
 
-def fetch(name: str, *, progress: bool = False, settings: Settings | None = None) -> Path:
+def fetch(name: str, *, progress: bool = False) -> Path:
     """Return the path of a published file, downloading it if needed.
 
     A file in the data folder with the right hash is used as it is: nothing is asked of the
@@ -116,13 +103,11 @@ def fetch(name: str, *, progress: bool = False, settings: Settings | None = None
         One of `names`.
     progress : bool
         Show a progress bar while downloading.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
     Path
-        ``settings.data_dir / name``, absolute.
+        `name` in the data folder, absolute.
 
     Raises
     ------
@@ -130,21 +115,11 @@ def fetch(name: str, *, progress: bool = False, settings: Settings | None = None
         If there is no such name, or the file cannot be downloaded, checked or stored. Nothing is
         then left under the final name, except what was there before.
     """
-    settings = settings or settings_module.current()
-    if is_cached(name, settings=settings):
-        return _path(name, settings)
-    bar = tqdm(desc=Path(name).name, unit="B", unit_scale=True, leave=False, disable=not progress)
-    with bar, Client() as client:
-        return download(_store(settings), name, client, bar)
+    return fetch_from(store_of(settings.current(), [name]), name, progress=progress)
 
 
 def fetch_many(
-    names: Iterable[str],
-    *,
-    progress: bool = True,
-    workers: int = 4,
-    missing: str = "raise",
-    settings: Settings | None = None,
+    names: Iterable[str], *, progress: bool = True, workers: int = 4, missing: str = "raise"
 ) -> dict[str, Path]:
     """Return the paths of several published files, downloading in parallel those that are needed.
 
@@ -159,8 +134,6 @@ def fetch_many(
     missing : {"raise", "skip"}
         What to do about files that cannot be had: raise the first error, or leave them out with
         one warning.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -179,34 +152,66 @@ def fetch_many(
     check_choice(missing, "missing", ("raise", "skip"))
     if not 1 <= workers <= MAX_WORKERS:
         raise ValueError(f"workers is {workers}; allowed are 1 to {MAX_WORKERS}.")
-    settings = settings or settings_module.current()
     asked = list(dict.fromkeys(names))
-    wanted = [name for name in asked if not is_cached(name, settings=settings)]
+    store = store_of(settings.current(), asked)
+    wanted = [name for name in asked if not _is_there(store, name)]
     failed: dict[str, DataError] = {}
     if wanted:
         bar = tqdm(
             desc="Downloading", total=len(wanted), unit="file", leave=False, disable=not progress
         )
-        with bar, Client(workers) as client, ThreadPoolExecutor(workers) as pool:
-            store = _store(settings)
-            jobs = {pool.submit(download, store, name, client): name for name in wanted}
-            try:
-                for job in as_completed(jobs):
-                    bar.update()
-                    try:
-                        job.result()
-                    except DataError as error:
-                        if missing == "raise":
-                            raise
-                        failed[jobs[job]] = error
-            except BaseException:
-                # Also on Ctrl-C: without this, leaving the pool would wait for all the files.
-                client.cancelled.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with bar:
+            failed = _download_all(store, wanted, workers, bar, go_on=missing == "skip")
     if failed:
         _warn_left_out([failed[name] for name in wanted if name in failed], len(asked))
-    return {name: _path(name, settings) for name in asked if name not in failed}
+    return {name: store.abspath / name for name in asked if name not in failed}
+
+
+def _download_all(
+    store: pooch.Pooch, names: list[str], workers: int, bar: tqdm, *, go_on: bool
+) -> dict[str, DataError]:
+    """Download files side by side; returns those that failed, or raises the first error."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, Exception | None]] = queue.SimpleQueue()
+    for name in names:
+        waiting.put(name)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while not downloads.is_cancelled:
+                name = waiting.get_nowait()
+                try:
+                    downloads.get(store, name)
+                    done.put((name, None))
+                except Exception as error:
+                    done.put((name, error))
+
+    failed: dict[str, DataError] = {}
+    with Downloads(workers) as downloads:
+        # Not a pool of concurrent.futures: Python waits for its threads, even after Ctrl-C, and a
+        # slow server can keep them for long.
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in names:
+                name, error = _next(done)
+                bar.update()
+                if isinstance(error, DataError) and go_on:
+                    failed[name] = error
+                elif error is not None:
+                    raise error
+        except BaseException:  # Ctrl-C, too.
+            downloads.cancel(threads)
+            raise
+    return failed
+
+
+def _next(done: queue.SimpleQueue):
+    while True:
+        # Windows does not hear Ctrl-C while it waits without an end.
+        with suppress(queue.Empty):
+            return done.get(timeout=0.5)
 
 
 def _warn_left_out(errors: list[DataError], asked: int) -> None:
@@ -233,16 +238,67 @@ def _check_name(name: str) -> None:
     raise DataError(name, "there is no published file of this name", hint)
 
 
-def _path(name: str, settings: Settings) -> Path:
-    _check_name(name)
-    return settings.data_dir.expanduser().absolute() / name
+def store_of(chosen: Settings, names: Iterable[str]) -> pooch.Pooch:
+    """Return what knows folder, hash and address of published files.
 
+    Parameters
+    ----------
+    chosen : Settings
+    names : iterable of str
+        The files that will be asked for.
 
-def _store(settings: Settings) -> pooch.Pooch:
+    Returns
+    -------
+    pooch.Pooch
+
+    Raises
+    ------
+    DataError
+        If there is no file of one of the names.
+    """
+    for name in names:
+        _check_name(name)
     registry = _registry()
     return pooch.create(
-        path=settings.data_dir,
-        base_url=settings.data_url or "",
+        path=chosen.data_dir,
+        base_url=chosen.data_url or "",
         registry=registry.registry,
-        urls=None if settings.data_url else registry.urls,
+        urls=None if chosen.data_url else registry.urls,
     )
+
+
+def fetch_from(store: pooch.Pooch, name: str, *, progress: bool) -> Path:
+    """Return the path of a file of a store, downloading it if needed.
+
+    Parameters
+    ----------
+    store : pooch.Pooch
+        Knows the folder, the file's hash (None if nobody published one) and its address.
+    name : str
+        Of the file, in that folder.
+    progress : bool
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    Path
+        Absolute.
+
+    Raises
+    ------
+    DataError
+        As `fetch`.
+    """
+    if _is_there(store, name):
+        return store.abspath / name
+    bar = tqdm(desc=Path(name).name, unit="B", unit_scale=True, leave=False, disable=not progress)
+    with bar, Downloads() as downloads:
+        return downloads.get(store, name, bar)
+
+
+def _is_there(store: pooch.Pooch, name: str) -> bool:
+    path = store.abspath / name
+    try:
+        return path.is_file() and pooch.hashes.hash_matches(str(path), store.registry[name])
+    except OSError:
+        return False

@@ -3,12 +3,13 @@
 import warnings
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import scipy.io
 import tifffile
 
-from helpers import settings as settings_module
+from helpers import settings
 from helpers.data import figures, files, whole_cell
 from helpers.data.download import DataError
 from helpers.data.stack import Reader, Stack
@@ -53,9 +54,7 @@ def published_name(number: int, *, several_nuclei: bool = False) -> str:
     return (_SEVERAL_NUCLEI if several_nuclei else _GROUND_TRUTH).format(int(number))
 
 
-def published_labels(
-    number: int, *, several_nuclei: bool = False, settings: Settings | None = None
-) -> np.ndarray:
+def published_labels(number: int, *, several_nuclei: bool = False) -> np.ndarray:
     """Read a published label map of the paper's cell, whatever the source of the slices.
 
     Parameters
@@ -64,8 +63,6 @@ def published_labels(
         Slice, 1 to 300.
     several_nuclei : bool
         The ground truth that also has the neighbours' nuclei.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -79,17 +76,33 @@ def published_labels(
     helpers.data.DataError
         If the file cannot be had.
     """
+    return _read_labels(settings.current(), number, several_nuclei=several_nuclei)
+
+
+def _read_labels(chosen: Settings, number: int, *, several_nuclei: bool = False) -> np.ndarray:
     name = published_name(number, several_nuclei=several_nuclei)
-    return scipy.io.loadmat(files.fetch(name, settings=settings))["groundTruth"]
+    path = files.fetch_from(files.store_of(chosen, [name]), name, progress=False)
+    return read_label_map(path)
 
 
-def second_cell(*, settings: Settings | None = None) -> Stack:
-    """Open the published slices of a second HeLa cell.
+def read_label_map(path: Path) -> np.ndarray:
+    """Read a file that has a published label map.
 
     Parameters
     ----------
-    settings : Settings, optional
-        By default those of the environment.
+    path : Path
+        See `published_name`.
+
+    Returns
+    -------
+    (2000, 2000) array of uint8
+        Numbers of `helpers.labels.Label`.
+    """
+    return scipy.io.loadmat(path)["groundTruth"]
+
+
+def second_cell() -> Stack:
+    """Open the published slices of a second HeLa cell.
 
     Returns
     -------
@@ -102,11 +115,10 @@ def second_cell(*, settings: Settings | None = None) -> Stack:
     helpers.data.DataError
         If none of them can be had.
     """
-    settings = settings or settings_module.current()
     names = {int(name[-8:-4]): name for name in files.names() if name.startswith(_SECOND_CELL)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        paths = files.fetch_many(names.values(), missing="skip", settings=settings)
+        paths = files.fetch_many(names.values(), missing="skip")
     numbers = tuple(sorted(number for number, name in names.items() if name in paths))
     if not numbers:
         raise DataError("The second cell", "none of its slices can be had", "Set HELA_DATA_DIR.")
@@ -122,21 +134,17 @@ def second_cell(*, settings: Settings | None = None) -> Stack:
     )
 
 
-def _readers(settings: Settings) -> dict[str, Reader]:
-    """Return what reads the two ground truths of the paper's cell."""
+def _readers() -> dict[str, Reader]:
+    """Return what reads the two ground truths of the paper's cell, also in another process."""
+    chosen = settings.current()
     return {
-        "_labels": partial(published_labels, settings=settings),
-        "_nuclei": partial(published_labels, several_nuclei=True, settings=settings),
+        "_labels": partial(_read_labels, chosen),
+        "_nuclei": partial(_read_labels, chosen, several_nuclei=True),
     }
 
 
-def sample_stack(*, settings: Settings | None = None) -> Stack:
+def sample_stack() -> Stack:
     """Open the sample: slices of the paper's cell, recovered from published figures.
-
-    Parameters
-    ----------
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -149,7 +157,6 @@ def sample_stack(*, settings: Settings | None = None) -> Stack:
     helpers.data.DataError
         If none of them can be had.
     """
-    settings = settings or settings_module.current()
     wanted = {
         number: [
             entry.figure,
@@ -160,10 +167,8 @@ def sample_stack(*, settings: Settings | None = None) -> Stack:
     }
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        paths = files.fetch_many(
-            chain.from_iterable(wanted.values()), missing="skip", settings=settings
-        )
-    had = {n: files for n, files in wanted.items() if all(name in paths for name in files)}
+        paths = files.fetch_many(chain.from_iterable(wanted.values()), missing="skip")
+    had = [n for n, needed in wanted.items() if all(name in paths for name in needed)]
     reason = " ".join(str(warning.message) for warning in caught)
     if not had:
         raise DataError(
@@ -183,18 +188,13 @@ def sample_stack(*, settings: Settings | None = None) -> Stack:
         _image=lambda number: figures.recover_slice(
             paths[figures.SAMPLE_SLICES[number].figure], figures.SAMPLE_SLICES[number]
         ),
-        **_readers(settings),
+        **_readers(),
         native_shapes={number: figures.SAMPLE_SLICES[number].native_shape for number in had},
     )
 
 
-def full_stack(*, settings: Settings | None = None) -> Stack:
+def full_stack() -> Stack:
     """Open the paper's whole cell, 300 slices, downloading it if needed (about 1.2 GB).
-
-    Parameters
-    ----------
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -206,8 +206,7 @@ def full_stack(*, settings: Settings | None = None) -> Stack:
     helpers.data.DataError
         As `helpers.data.whole_cell.fetch_full`.
     """
-    settings = settings or settings_module.current()
-    whole_cell.fetch_full(settings=settings)
+    path = whole_cell.fetch_full()
     return Stack(
         name="the paper's cell, 300 slices",
         source="full",
@@ -216,6 +215,6 @@ def full_stack(*, settings: Settings | None = None) -> Stack:
         voxel_nm=PAPER_VOXEL_NM,
         licence=_LICENCE,
         citation=_CITATION,
-        _image=lambda number: whole_cell.read_slice(number, settings=settings),
-        **_readers(settings),
+        _image=partial(whole_cell.read_slice, path),
+        **_readers(),
     )

@@ -1,6 +1,6 @@
 """Opens the slices the book works on, whatever their source, as a `Stack`."""
 
-from helpers import settings as settings_module
+from helpers import settings
 from helpers.data import files, whole_cell
 from helpers.data.figures import SAMPLE_SLICES
 from helpers.data.published import full_stack, sample_stack
@@ -8,10 +8,10 @@ from helpers.data.stack import Stack
 from helpers.data.synthetic import phantom_stack
 from helpers.labels import check_choice
 from helpers.phantom import Phantom
-from helpers.settings import SOURCES, Settings
+from helpers.settings import SOURCES
 
 
-def resolve_source(source: str = "auto", *, settings: Settings | None = None) -> str:
+def resolve_source(source: str = "auto") -> str:
     """Decide which data source to use.
 
     Parameters
@@ -19,8 +19,6 @@ def resolve_source(source: str = "auto", *, settings: Settings | None = None) ->
     source : {"auto", "phantom", "sample", "full"}
         ``auto`` is what ``HELA_SOURCE`` names or, where it names none, the full stack if it is
         in the data folder, else the sample if it is there or can be downloaded, else the phantom.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -32,28 +30,25 @@ def resolve_source(source: str = "auto", *, settings: Settings | None = None) ->
         If there is no such source.
     """
     check_choice(source, "source", SOURCES)
-    settings = settings or settings_module.current()
     if source == "auto":
-        source = settings.source
+        source = settings.current().source
     if source != "auto":
         return source
-    if whole_cell.is_full_cached(settings=settings):
+    if whole_cell.is_full_cached():
         return "full"
-    cached = (files.is_cached(entry.figure, settings=settings) for entry in SAMPLE_SLICES.values())
-    if any(cached) or files.is_reachable(settings=settings):
+    cached = (files.is_cached(entry.figure) for entry in SAMPLE_SLICES.values())
+    if any(cached) or files.is_reachable():
         return "sample"
     return "phantom"
 
 
-def load_stack(source: str = "auto", *, settings: Settings | None = None) -> Stack:
+def load_stack(source: str = "auto") -> Stack:
     """Open the slices the book works on.
 
     Parameters
     ----------
     source : {"auto", "phantom", "sample", "full"}
         See `resolve_source`. ``full`` is downloaded if needed (about 1.2 GB).
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -73,8 +68,7 @@ def load_stack(source: str = "auto", *, settings: Settings | None = None) -> Sta
     >>> len(cell), cell.image(24).shape, cell.source
     (48, (500, 500), 'phantom')
     """
-    settings = settings or settings_module.current()
-    resolved = resolve_source(source, settings=settings)
+    resolved = resolve_source(source)
     if resolved == "phantom":
         return phantom_stack(Phantom())
-    return {"sample": sample_stack, "full": full_stack}[resolved](settings=settings)
+    return {"sample": sample_stack, "full": full_stack}[resolved]()

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from helpers import settings as settings_module
-from helpers.settings import Settings
+from helpers import settings
 
 Reader = Callable[[int], np.ndarray | None]
 
@@ -188,20 +187,15 @@ class Stack:
             )
         return pd.DataFrame(rows).set_index("slice")
 
-    def note(self, settings: Settings | None = None) -> str:
+    def note(self) -> str:
         """Say where pictures and numbers come from, for captions and tables.
-
-        Parameters
-        ----------
-        settings : Settings, optional
-            By default those of the environment.
 
         Returns
         -------
         str
             Source, stack and profile.
         """
-        profile = (settings or settings_module.current()).profile
+        profile = settings.current().profile
         trial = " (a trial run: not a result)" if profile == "smoke" else ""
         return f"Source: {self.source}, {self.name}. Profile: {profile}{trial}."
 

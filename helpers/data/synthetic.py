@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 
 import helpers.phantom
-from helpers import settings as settings_module
 from helpers.cache import key_of, with_content_key
 from helpers.data import files
-from helpers.data.published import PAPER_VOXEL_NM, published_labels, published_name
+from helpers.data.published import PAPER_VOXEL_NM, published_name, read_label_map
 from helpers.data.stack import Stack
 from helpers.phantom import Phantom, render
-from helpers.settings import Settings
 
 PIXELS = 2000
 
@@ -44,9 +42,7 @@ def phantom_stack(phantom: Phantom) -> Stack:
     )
 
 
-def rendered_stack(
-    *, every: int = 1, shrink: int = 1, seed: int = 0, settings: Settings | None = None
-) -> Stack:
+def rendered_stack(*, every: int = 1, shrink: int = 1, seed: int = 0) -> Stack:
     """Draw synthetic slices over the published ground truth of the paper's cell.
 
     The shapes are real, slice by slice; the grey levels are `helpers.phantom.render`'s.
@@ -62,8 +58,6 @@ def rendered_stack(
         Take every pixel, every second one, ...; a divisor of 2000.
     seed : int
         Of the texture.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
@@ -77,7 +71,6 @@ def rendered_stack(
     helpers.data.DataError
         If the ground truth cannot be had.
     """
-    settings = settings or settings_module.current()
     if every not in range(1, 151):
         raise ValueError(f"every is {every}; it must be a whole number from 1 to 150.")
     if shrink not in range(1, 41) or PIXELS % shrink:
@@ -88,13 +81,12 @@ def rendered_stack(
         for number in numbers
         for several in (False, True)
     ]
-    files.fetch_many(names, settings=settings)
+    paths = files.fetch_many(names)
     z_nm, pixel_size_nm = PAPER_VOXEL_NM[0], PAPER_VOXEL_NM[1] * shrink
 
     def labels(number: int, several_nuclei: bool = False) -> np.ndarray:
-        whole = published_labels(
-            numbers[number - 1], several_nuclei=several_nuclei, settings=settings
-        )
+        name = published_name(numbers[number - 1], several_nuclei=several_nuclei)
+        whole = read_label_map(paths[name])
         return np.ascontiguousarray(whole[shrink // 2 :: shrink, shrink // 2 :: shrink])
 
     def nuclei(number: int) -> np.ndarray:

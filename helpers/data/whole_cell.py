@@ -5,32 +5,49 @@ Source: EMPIAR-10478 (CC0; Peddie, Jones, Collinson), region ROI_1656-6756-329.
 
 import json
 import math
+import os
+import shutil
 import threading
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pooch
+import requests
 import tifffile
 from tqdm import tqdm
 
-from helpers import settings as settings_module
-from helpers.data.download import DataError
-from helpers.data.faults import LATER_REMEDY, TransferError, storage_fault
-from helpers.data.resumable import Resumable, write_json
-from helpers.data.transfer import Client
-from helpers.settings import Settings
+from helpers import settings
+from helpers.cache import locked, write_whole
+from helpers.data.download import (
+    LATER_REMEDY,
+    TRIES,
+    CutError,
+    DataError,
+    Downloads,
+    TransferError,
+    asking,
+    back_off,
+    fault_of_storage,
+    length_of,
+)
 
 FULL_NAME = "empiar-10478/ROI_1656-6756-329.tiff"
 FULL_URL = "https://ftp.ebi.ac.uk/empiar/world_availability/10478/data/ROIs/ROI_1656-6756-329.tiff"
 FULL_SHAPE = (300, 2000, 2000)
 """Slices, rows, columns; each pixel one byte."""
+FRESH_START_BYTES = 1 << 20
+"""A try that makes the file longer than ever by this much counts as the first again."""
+SPARE_BYTES = 50_000_000
+"""Room that must be left on the disk after the download."""
+
 _verified: set[tuple] = set()
 _lock = threading.Lock()
 """One thread hashes the file at a time."""
 
 
-def fetch_full(*, progress: bool = True, settings: Settings | None = None) -> Path:
+def fetch_full(*, progress: bool = True) -> Path:
     """Return the path of the 300-slice stack, downloading it if needed (about 1.2 GB).
 
     An interrupted download leaves ``<name>.part`` and goes on from there at the next call. The
@@ -41,13 +58,11 @@ def fetch_full(*, progress: bool = True, settings: Settings | None = None) -> Pa
     ----------
     progress : bool
         Show a progress bar while downloading.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
     Path
-        ``settings.data_dir / FULL_NAME``, absolute.
+        `FULL_NAME` in the data folder, absolute.
 
     Raises
     ------
@@ -55,78 +70,65 @@ def fetch_full(*, progress: bool = True, settings: Settings | None = None) -> Pa
         If the file cannot be downloaded or stored, is not the stack (300 pages of 2000 x 2000
         uint8), or is no longer the one recorded.
     """
-    settings = settings or settings_module.current()
-    path, url = _path(settings), _url(settings)
+    path, mirror = _path(), settings.current().data_url
+    url = f"{mirror}/{FULL_NAME}" if mirror else FULL_URL
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _download(path, url, progress)
-    except TransferError as error:
-        kept = " Call fetch_full again: it goes on where it stopped." * _part(path).exists()
-        raise DataError(
-            FULL_NAME, error.reason, f"{error.remedy}{kept} (From {url} to {path})"
-        ) from error
+            with locked(path.parent, "downloads the whole cell"):
+                if not path.exists():  # Another process may have finished while we waited.
+                    _download(path, url, progress)
+    except DataError as error:
+        kept = _beside(path, ".part").exists()
+        again = " Call fetch_full again: it goes on where it stopped." if kept else ""
+        remedy = f"{error.remedy}{again} (From {url} to {path})"
+        raise DataError(FULL_NAME, error.reason, remedy) from error
     except OSError as error:
-        raise DataError(FULL_NAME, *storage_fault(path.parent, error)) from error
-    with _lock:
-        _verify(path)
+        raise DataError(FULL_NAME, *fault_of_storage(path, error)) from error
+    _verify(path)
     return path
 
 
-def is_full_cached(*, settings: Settings | None = None) -> bool:
+def is_full_cached() -> bool:
     """Tell whether the stack is in the data folder and has the right shape (a quick check).
-
-    Parameters
-    ----------
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
     bool
     """
-    path = _path(settings or settings_module.current())
+    path = _path()
     return path.is_file() and _wrong_shape(path) is None
 
 
-def read_slice(number: int, *, settings: Settings | None = None) -> np.ndarray:
-    """Read one slice of the file that `fetch_full` has put into the data folder.
+def read_slice(path: Path, index: int) -> np.ndarray:
+    """Read one slice of the stack.
 
     Parameters
     ----------
-    number : int
+    path : Path
+        As `fetch_full` returned it.
+    index : int
         The paper's slice number, 1 to 300.
-    settings : Settings, optional
-        By default those of the environment.
 
     Returns
     -------
-    (y, x) array of uint8
+    (2000, 2000) array of uint8
 
     Raises
     ------
     DataError
-        If the file is not (or no longer) the stack.
+        If the file is no longer the one recorded.
     """
-    path = fetch_full(settings=settings)
+    _verify(path)
     with tifffile.TiffFile(path) as tiff:
-        return tiff.pages[number - 1].asarray()
+        return tiff.pages[index - 1].asarray()
 
 
-def _path(settings: Settings) -> Path:
-    return settings.data_dir.expanduser().absolute() / FULL_NAME
+def _path() -> Path:
+    return settings.current().data_dir.expanduser().absolute() / FULL_NAME
 
 
-def _url(settings: Settings) -> str:
-    return f"{settings.data_url}/{FULL_NAME}" if settings.data_url else FULL_URL
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def _wrong_shape(path: Path) -> str | None:
@@ -151,18 +153,23 @@ def _wrong_shape(path: Path) -> str | None:
 
 def _verify(path: Path) -> None:
     """Check the file against its record, or check its shape and record it; once a process."""
-    status = path.stat()
-    key = (path, status.st_size, status.st_mtime_ns)
-    if key in _verified:
-        return
-    record = _record(path)
+    with _lock:
+        status = path.stat()
+        key = (path, status.st_size, status.st_mtime_ns)
+        if key not in _verified:
+            _compare_with_record(path)
+            _verified.add(key)
+
+
+def _compare_with_record(path: Path) -> None:
     if wrong := _wrong_shape(path):
         raise DataError(
             FULL_NAME,
             f"the file is not the 300-slice stack: {wrong}",
             f"Move {path} away, then call fetch_full to download it.",
         )
-    found = {"sha256": pooch.file_hash(str(path)), "size_bytes": status.st_size}
+    record = _beside(path, ".json")
+    found = {"sha256": pooch.file_hash(str(path)), "size_bytes": path.stat().st_size}
     if record.exists():
         try:
             same = {k: json.loads(record.read_text())[k] for k in found} == found
@@ -174,29 +181,116 @@ def _verify(path: Path) -> None:
                 "the file differs from the one recorded at its first use (damaged or replaced)",
                 f"Delete {path} to download it again, or, if you replaced it on purpose, {record}.",
             )
-    else:
-        try:
-            write_json(record, found)
-        except OSError as error:
-            warnings.warn(
-                f"{FULL_NAME}: its hash could not be recorded ({error}), so later changes to the "
-                "file will not be noticed. Make its folder writable once to record it.",
-                stacklevel=3,
-            )
-    _verified.add(key)
+        return
+    try:
+        write_whole(record, json.dumps(found) + "\n")
+    except OSError as error:
+        warnings.warn(
+            f"{FULL_NAME}: its hash could not be recorded, so later changes to the file will not "
+            f"be noticed. Make its folder writable once to record it. ({error})",
+            stacklevel=4,
+        )
 
 
 def _download(path: Path, url: str, progress: bool) -> None:
     """Download into the part file, check it, and move it to its final name."""
-    part = _part(path)
+    part = _beside(path, ".part")
+    state = _beside(part, ".json")
     bar = tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, disable=not progress)
-    with bar, Client() as client, Resumable(part, url, client) as download:
-        if path.exists():  # Another process finished between our look and our lock.
-            return
-        download.complete(bar, likely_bytes=math.prod(FULL_SHAPE))
+    try:
+        with bar, Downloads() as downloads:
+            _resume(downloads, url, part, bar)
         if wrong := _wrong_shape(part):
-            download.discard()
-            raise TransferError(
-                f"what the server sent is not the 300-slice stack: {wrong}", LATER_REMEDY
-            )
-        download.move_to(path)
+            part.unlink()
+            reason = f"what the server sent is not the 300-slice stack: {wrong}"
+            raise DataError(FULL_NAME, reason, LATER_REMEDY)
+        os.replace(part, path)
+    finally:
+        if not (part.exists() and part.stat().st_size):
+            part.unlink(missing_ok=True)
+            state.unlink(missing_ok=True)
+
+
+def _resume(downloads: Downloads, url: str, part: Path, bar: tqdm) -> None:
+    """Get what is missing of the file; what arrived stays in `part`, whatever happens.
+
+    Beside it lies ``<part>.json``: the address, size and version (ETag or Last-Modified) of what
+    is in it, so that parts of two versions are never glued together.
+    """
+    part.touch()
+    with asking(url), part.open("r+b") as file:
+        longest, tries = part.stat().st_size, 0
+        while True:
+            try:
+                _resume_once(downloads, url, file, part, bar)
+            except CutError:
+                size = part.stat().st_size
+                # Longer than ever: a server that begins anew each time makes no progress.
+                tries = 1 if size >= longest + FRESH_START_BYTES else tries + 1
+                longest = max(longest, size)
+                if tries >= TRIES:
+                    raise
+                back_off(tries)
+            else:
+                return
+
+
+def _resume_once(downloads: Downloads, url: str, file: BinaryIO, part: Path, bar: tqdm) -> None:
+    state, have = _beside(part, ".json"), file.seek(0, os.SEEK_END)
+    try:
+        known = json.loads(state.read_text())
+        usable = known["url"] == url and known["version"] and have <= known["size_bytes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        have = 0
+    elif have == known["size_bytes"]:
+        return
+    headers = {"Range": f"bytes={have}-", "If-Range": known["version"]} if have else None
+    with downloads.open(url, headers, allowed=(200, 206, 416)) as response:
+        told = {"url": url, "version": _version(response), "size_bytes": _total(response)}
+        begins = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        goes_on = have and response.status_code == 206 and begins and told == known
+        if not goes_on and response.status_code != 200:
+            file.truncate(0)
+            state.unlink(missing_ok=True)
+            raise CutError("the file changed on the server")
+        have = have if goes_on else 0
+        _check_room(part.parent, (told["size_bytes"] or math.prod(FULL_SHAPE)) - have)
+        file.seek(have)
+        file.truncate()
+        if not goes_on:
+            write_whole(state, json.dumps(told))
+        bar.reset(total=told["size_bytes"])
+        bar.update(have)
+        for chunk in downloads.chunks(response):
+            file.write(chunk)
+            file.flush()  # So that what arrived counts, whatever comes next.
+            bar.update(len(chunk))
+
+
+def _check_room(folder: Path, needed_bytes: int) -> None:
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes + SPARE_BYTES:
+        raise TransferError(
+            f"the disk has {free_bytes / 1e6:.0f} MB free in {folder}, and "
+            f"{(needed_bytes + SPARE_BYTES) / 1e6:.0f} MB are needed",
+            "Free some space, or set HELA_DATA_DIR to a folder on another disk.",
+        )
+
+
+def _total(response: requests.Response) -> int | None:
+    """Return the size of the whole file, also when the answer is a part of it; None if untold."""
+    if response.status_code != 206:
+        return length_of(response)
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdigit() else None
+
+
+def _version(response: requests.Response) -> str | None:
+    """Return what tells this version of the file from others, fit for the header ``If-Range``.
+
+    A weak ETag may be the same for different bytes (RFC 9110, section 8.8.1) and is not used.
+    """
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified")

@@ -19,12 +19,11 @@ import keras
 import numpy as np
 import pooch
 from IPython.display import HTML
-from tqdm import tqdm
 
 from helpers import settings
 from helpers.cache import write_whole
-from helpers.data.download import DataError, download
-from helpers.data.transfer import Client
+from helpers.data.download import DataError
+from helpers.data.files import fetch_from
 from helpers.labels import check_choice
 
 IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
@@ -122,22 +121,20 @@ def fetch_imagenet(backbone: str) -> tuple[Path, ...]:
     folder = settings.current().data_dir.expanduser().absolute()
     paths = [folder / name for name in names(backbone)]
     hashes = [known_hash for known_hash, _ in _files(backbone).values()]
-    with Client() as client:
-        for name, path, known_hash in zip(names(backbone), paths, hashes, strict=True):
-            if _is_right(path, known_hash):
-                continue
-            if known_hash is None:
-                path.unlink(missing_ok=True)  # pooch would take it for the file.
-            with tqdm(desc=path.name, unit="B", unit_scale=True, leave=False) as bar:
-                download(_store(backbone), name, client, bar)
-            if known_hash is None and (fault := _kind_fault(path)):
-                path.unlink()
-                raise DataError(
-                    name,
-                    f"what the server sent is something else ({fault})",
-                    "A login page or filter of your network may answer instead of the server: "
-                    "open any page in a browser, log in, and run this again.",
-                )
+    for name, path, known_hash in zip(names(backbone), paths, hashes, strict=True):
+        if _is_right(path, known_hash):
+            continue
+        if known_hash is None:
+            path.unlink(missing_ok=True)  # pooch would take it for the file.
+        fetch_from(_store(backbone), name, progress=True)
+        if known_hash is None and (fault := _kind_fault(path)):
+            path.unlink()
+            raise DataError(
+                name,
+                f"what the server sent is something else ({fault})",
+                "A login page or filter of your network may answer instead of the server: "
+                "open any page in a browser, log in, and run this again.",
+            )
     if None in hashes:
         found = {path.name: pooch.file_hash(str(path)) for path in paths}
         with suppress(OSError):  # A read-only folder can do without.
