@@ -282,6 +282,15 @@ def test_slider_cuts_along_a_slice_and_shows_its_face(visit):
     assert page.locator("output").inner_text() == "2.05 µm", "heights where slices are not known"
 
 
+@pytest.mark.parametrize("spacing_um", [0.1, 0.07, 0.013])
+def test_a_whole_body_shows_no_cut(visit, spacing_um):
+    points, faces = ball(24)
+    canvas, page, _ = visit(make((points / 0.1 * spacing_um, faces)))
+    press(page, canvas, *FROM_ABOVE)
+    seen = picture(canvas)
+    assert ((seen[..., 0] > 200) & (seen[..., 2] < 50)).sum() == 0
+
+
 def test_it_turns_by_itself_until_touched_and_not_where_motion_is_unwanted(visit):
     canvas, page, _ = visit(make(letter()), reduced_motion="no-preference")
     first = picture(canvas)

@@ -76,7 +76,9 @@ function showSurface(figure) {
       const sum = 0.36 + 0.1 * nn - 0.06 * nd + 0.36 * lit + 0.2 * lit ** 12;
       light[v] = 255 * sum * (0.88 + 0.12 * near[v] / radius);
     }
-    const cut = cutAt() - data.size_um[2] / 2 - data.low_um;
+    // Whole is whole: a rounding of the lowest points must not open it.
+    const cut = slider.value === slider.min
+      ? -Infinity : cutAt() - data.size_um[2] / 2 - data.low_um;
     for (let f = 0; f < faces.length; f += 3) {
       fill(faces[f], faces[f + 1], faces[f + 2], width, height, cut);
     }
