@@ -208,7 +208,7 @@ class Downloads:
             return path
         if path.exists():
             reason += f"; the copy in the data folder is damaged (wrong hash): {path}"
-        raise DataError(name, reason, f"{remedy} (From {url} to {path})") from cause
+        raise DataError(name, reason, f"{remedy} (From {without_login(url)} to {path})") from cause
 
     def _save(self, url: str, path: str, bar: tqdm | None) -> None:
         """Download `url` into the file `path`, from its start at each try."""
@@ -259,6 +259,18 @@ class Downloads:
 def back_off(tries: int) -> None:
     """Wait before the next try; the longer, the more there were."""
     time.sleep(BACK_OFF_S * 2 ** (tries - 1))
+
+
+def without_login(url: str) -> str:
+    """Return an address as it may be shown: without the name and password that it may have.
+
+    Examples
+    --------
+    >>> without_login("https://me:secret@mirror.org:8000/a")
+    'https://mirror.org:8000/a'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def can_serve(url: str, timeout_s: float) -> bool:
@@ -353,7 +365,7 @@ def _resolve(url: str) -> None:
 
 
 def _fault_of_request(error: requests.RequestException, url: str) -> TransferError:
-    host, text = urlsplit(url).netloc, str(error).lower()
+    host, text = urlsplit(without_login(url)).netloc, str(error).lower()
     cause = getattr(error.args[0] if error.args else None, "reason", None)
     if isinstance(error, requests.exceptions.ProxyError):
         reason = f"the proxy did not let through to {host} ({cause})"

@@ -7,7 +7,6 @@ from helpers.data.published import full_stack, sample_stack
 from helpers.data.stack import Stack
 from helpers.data.synthetic import phantom_stack
 from helpers.labels import check_choice
-from helpers.phantom import Phantom
 from helpers.settings import SOURCES
 
 
@@ -68,7 +67,5 @@ def load_stack(source: str = "auto") -> Stack:
     >>> len(cell), cell.image(24).shape, cell.source
     (48, (500, 500), 'phantom')
     """
-    resolved = resolve_source(source)
-    if resolved == "phantom":
-        return phantom_stack(Phantom())
-    return {"sample": sample_stack, "full": full_stack}[resolved]()
+    openers = {"phantom": phantom_stack, "sample": sample_stack, "full": full_stack}
+    return openers[resolve_source(source)]()

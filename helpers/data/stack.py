@@ -73,7 +73,7 @@ class Stack:
         ------
         ValueError
             If the stack does not have that slice, or it is not what the others are.
-        helpers.data.download.DataError
+        helpers.data.DataError
             If a file is needed that cannot be had.
         """
         image = np.asarray(self._image(self._check(number)))
@@ -99,7 +99,7 @@ class Stack:
 
         Raises
         ------
-        ValueError, helpers.data.download.DataError
+        ValueError, helpers.data.DataError
             As `image`.
         """
         return self._labels(self._check(number))
@@ -119,7 +119,7 @@ class Stack:
 
         Raises
         ------
-        ValueError, helpers.data.download.DataError
+        ValueError, helpers.data.DataError
             As `image`.
         """
         return self._nuclei(self._check(number))

@@ -31,6 +31,7 @@ from helpers.data.download import (
     back_off,
     fault_of_storage,
     length_of,
+    without_login,
 )
 
 FULL_NAME = "empiar-10478/ROI_1656-6756-329.tiff"
@@ -80,7 +81,7 @@ def fetch_full(*, progress: bool = True) -> Path:
     except DataError as error:
         kept = _beside(path, ".part").exists()
         again = " Call fetch_full again: it goes on where it stopped." if kept else ""
-        remedy = f"{error.remedy}{again} (From {url} to {path})"
+        remedy = f"{error.remedy}{again} (From {without_login(url)} to {path})"
         raise DataError(FULL_NAME, error.reason, remedy) from error
     except OSError as error:
         raise DataError(FULL_NAME, *fault_of_storage(path, error)) from error
@@ -99,14 +100,14 @@ def is_full_cached() -> bool:
     return path.is_file() and _wrong_shape(path) is None
 
 
-def read_slice(path: Path, index: int) -> np.ndarray:
+def read_slice(path: Path, number: int) -> np.ndarray:
     """Read one slice of the stack.
 
     Parameters
     ----------
     path : Path
         As `fetch_full` returned it.
-    index : int
+    number : int
         The paper's slice number, 1 to 300.
 
     Returns
@@ -120,7 +121,7 @@ def read_slice(path: Path, index: int) -> np.ndarray:
     """
     _verify(path)
     with tifffile.TiffFile(path) as tiff:
-        return tiff.pages[index - 1].asarray()
+        return tiff.pages[number - 1].asarray()
 
 
 def _path() -> Path:
