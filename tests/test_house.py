@@ -37,7 +37,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms that do not keep a rule yet.
 OPEN = {
-    "exports": {"metrics", "networks", "results", "training"},
+    "exports": {"results", "training"},
     "settings": set(),
 }
 
@@ -86,7 +86,7 @@ def page_code(path):
 
 
 def used_by_pages():
-    """Return the (room, name) pairs that pages use."""
+    """Return the (room, name) pairs that pages use; networks are named by texts too."""
     used = set()
     for path in PAGES:
         tree = page_code(path)
@@ -95,6 +95,9 @@ def used_by_pages():
             (node.value.id, node.attr)
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        used |= {
+            ("networks", each.value) for each in ast.walk(tree) if isinstance(each, ast.Constant)
         }
     return used
 

@@ -20,6 +20,22 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.live
 
+# What chapters 5 and 10 to 11 show that is no widget, in a notebook that needs no chapter's data.
+WITHOUT_WIDGETS = """
+import numpy as np
+import pandas as pd
+
+from helpers import show
+from helpers.show.charts import Curve
+
+values = pd.Series([0.5, 0.7, 0.9], index=[1, 2, 3])
+curve = Curve("a method", "#0072b2", "#56b4e9", values, False, 0)
+show.chart([curve], title="Score", caption="Rising.", alt="A line that rises.", name="live")
+---
+corners = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
+sides = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+show.surface(corners, sides, caption="A corner.", alt="A tetrahedron", name="live")
+"""
 CHAPTERS = sorted(
     path.stem
     for path in (ROOT / "notebooks").glob("*.md")
@@ -40,6 +56,12 @@ RUN_TO_LAST_EXPLORER = """async () => {
     panel.content.activeCellIndex = last + 1;
     await app.commands.execute("notebook:run-all-above");
 }"""
+RUN_ALL = """async () => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await window.jupyterapp.commands.execute("notebook:run-all-cells");
+}"""
 PROBLEMS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells
     .flatMap(cell => cell.cell_type === "code" ? cell.getOutputs() : [])
     .filter(output => output.output_type === "error")
@@ -50,6 +72,10 @@ PROBLEMS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedMo
 def notebooks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     convert(folder, environment={})
+    cells = [nbformat.v4.new_code_cell(code.strip()) for code in WITHOUT_WIDGETS.split("---")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(notebook, folder / "without_widgets.ipynb")
     return folder
 
 
@@ -116,13 +142,13 @@ def lab(browser, jupyter):
     """Open a chapter, run it to its last explorer and return the page; end its kernel after."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
 
-    def run(name):
+    def run(name, what=RUN_TO_LAST_EXPLORER):
         page.goto(f"{jupyter}/doc/tree/{name}.ipynb?reset")
         page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=START_S * 1000
         )
         page.set_default_timeout(RUN_S * 1000)
-        page.evaluate(RUN_TO_LAST_EXPLORER)
+        page.evaluate(what)
         assert page.evaluate(PROBLEMS) == []
         return page
 
@@ -191,3 +217,21 @@ def test_sliders_change_the_picture(lab, notebooks, name):
             # A position may look like the one before it, but not all of them.
             assert any(differs(picture, before) for _ in moves(control, picture))
             assert explorer.get_by_text("No picture at").count() == 0
+
+
+def test_chart_and_surface_answer_without_a_widget(lab):
+    page = lab("without_widgets", RUN_ALL)
+    chart, body = page.locator("#chart-live"), page.locator("#surface-live")
+    expect(chart.locator("output")).to_have_text("slice 2", timeout=20_000)
+    chart.locator("input[type=range]").press("ArrowRight")
+    expect(chart.locator("output")).to_have_text("slice 3")
+    expect(chart.locator(".hela-value")).to_have_text("0.900")
+    chart.locator("summary").click()
+    expect(chart.locator("tbody tr")).to_have_count(3)
+    canvas = body.locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    body.get_by_role("button", name="Stop").click()
+    before = pixels(canvas)
+    assert (abs(before - before[0, 0]).max(axis=-1) > 30).mean() > 0.02, "something is drawn"
+    canvas.press("ArrowRight")
+    assert differs(canvas, before)

@@ -12,6 +12,7 @@ from skimage.segmentation import find_boundaries
 
 from helpers import metrics
 from helpers.labels import Label
+from helpers.metrics.pixels import Cases
 
 NUCLEUS = Label.NUCLEUS
 BOUNDARY_METRICS = ("boundary_f", "hausdorff_95_nm", "average_boundary_distance_nm")
@@ -74,7 +75,7 @@ def test_scores_are_those_of_scikit_learn(seed):
             assert ours(matrix, label) == pytest.approx(theirs(known, found), abs=1e-12)
         assert metrics.jaccard_of_masks(found, known) == metrics.jaccard(matrix, label)
         tn, fp, fn, tp = sklearn.metrics.confusion_matrix(known, found).ravel()
-        assert metrics.cases(matrix, label) == metrics.Cases(tp, fp, fn, tn)
+        assert metrics.cases(matrix, label) == Cases(tp, fp, fn, tn)
 
 
 @given(label_pairs, st.permutations(list(Label)))
@@ -135,7 +136,7 @@ def test_no_label_in_the_truth_is_left_out_and_in_the_result_wrong():
     matrix = metrics.confusion_matrix(result, truth)
     assert matrix.sum() == 3
     assert matrix[NUCLEUS, 0] == 1
-    assert metrics.cases(matrix, NUCLEUS) == metrics.Cases(1, 0, 1, 1)
+    assert metrics.cases(matrix, NUCLEUS) == Cases(1, 0, 1, 1)
     assert metrics.accuracy(matrix) == pytest.approx(2 / 3)
 
 

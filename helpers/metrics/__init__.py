@@ -8,7 +8,6 @@ from helpers.metrics.boundaries import (
     boundary_scores,
 )
 from helpers.metrics.pixels import (
-    Cases,
     accuracy,
     accuracy_of,
     cases,
@@ -21,7 +20,6 @@ from helpers.metrics.scores import TOLERANCE_NM, score_slice
 
 __all__ = [
     "TOLERANCE_NM",
-    "Cases",
     "accuracy",
     "accuracy_of",
     "average_boundary_distance",

@@ -175,12 +175,10 @@ def frame(
     attributes += f' style="{style}"' if style else ""
     scripts = ""
     if payload is not None:
-        # A notebook may show the same figure twice, and each runs its own copy of the script.
+        start, show = asset("figure.js"), asset(f"{kind}.js")
         scripts = (
             f'<script type="application/json">{payload}</script>\n'
-            f"<script>document.querySelectorAll('#{identity}:not([data-ready])').forEach("
-            f'figure => {{ figure.dataset.ready = ""; ({asset(f"{kind}.js")})(figure); }});'
-            f"</script>\n"
+            f"<script>({start})('#{identity}:not([data-ready])', {show});</script>\n"
         )
     return PageHtml(
         f'<figure class="hela-figure hela-{kind}"{attributes}>\n'
