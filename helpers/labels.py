@@ -1,10 +1,11 @@
 """The four classes: numbers, names and colours; and what is asked of slices, masks and labels."""
 
 import math
-import os
 from enum import IntEnum
 
 import numpy as np
+
+from helpers import settings
 
 
 class Label(IntEnum):
@@ -54,10 +55,7 @@ PALETTES: dict[str, dict[int, tuple[int, int, int]]] = {
 """The paper's colours, and ones that can be told apart in the common kinds of colour blindness, as
 areas and as tints over grey; as like the paper's as that allows."""
 
-_chosen = os.environ.get("HELA_PALETTE") or "paper"
-if _chosen not in PALETTES:
-    raise ValueError(f"HELA_PALETTE is {_chosen!r}; allowed are {', '.join(PALETTES)}.")
-PALETTE = PALETTES[_chosen]
+PALETTE = PALETTES[settings.read("HELA_PALETTE")]
 """The colours of this run: those named by ``HELA_PALETTE``, by default the paper's."""
 
 
@@ -251,27 +249,3 @@ def check_length(value: float, name: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value}; it must be a number above 0.")
     return float(value)
-
-
-def check_choice(value: str, name: str, allowed: tuple[str, ...]) -> str:
-    """Return a choice, or say which ones there are.
-
-    Parameters
-    ----------
-    value : str
-    name : str
-        What the caller calls it.
-    allowed : tuple of str
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If it is not among those allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}.")
-    return value

@@ -157,7 +157,7 @@ def run_all(
     """
     methods = tuple(methods)
     if progress is None:
-        progress = os.environ.get("HELA_STATIC") != "1"
+        progress = not settings.is_static()
     absent = [each for each in methods if each.family and not has_tensorflow()]
     states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
     networks = [each for each in methods if each.family and each not in absent]

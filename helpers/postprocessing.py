@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 import cv2
 import numpy as np
 
-from helpers.labels import Label, check_choice, check_labels, check_length, check_mask
+from helpers.labels import Label, check_labels, check_length, check_mask
 from helpers.masks import as_bytes, disk, fill
+from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
 from helpers.traditional.nucleus import select_nucleus
 from helpers.traditional.slice import draw_labels

@@ -1,5 +1,6 @@
-"""What a run may choose: profile, data source and folders, read once from the environment."""
+"""What a run may choose: every ``HELA_*`` variable, its values and its default, in one place."""
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +10,110 @@ from pathlib import Path
 
 import pooch
 
-from helpers.labels import check_choice
-
 PROFILES = ("smoke", "quick", "paper")
 SOURCES = ("auto", "phantom", "sample", "full")
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "HELA_PROFILE": PROFILES,
+    "HELA_SOURCE": SOURCES,
+    "HELA_PALETTE": ("paper", "safe"),
+    "HELA_STATIC": ("0", "1"),
+    "HELA_REQUIRE_BROWSER": ("0", "1"),
+}
+"""Variables with a few values."""
+
+DEFAULTS: dict[str, str | None] = {
+    "HELA_PROFILE": "quick",
+    "HELA_SOURCE": "auto",
+    "HELA_DATA_DIR": None,  # the user's cache folder
+    "HELA_DATA_URL": None,  # the addresses of the registry
+    "HELA_PALETTE": "paper",
+    "HELA_STATIC": "0",
+    "HELA_REPOSITORY_URL": None,  # no buttons for Colab and Binder
+    "HELA_REPOSITORY_BRANCH": "notebooks",
+    "HELA_PACKAGE": None,  # the repository at the notebook's commit; read before helpers is there
+    "HELA_REQUIRE_BROWSER": "0",
+    "HELA_SITE": None,  # the pages that the tests built
+}
+"""All variables, and what holds where one is not set."""
+
+
+def read(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Read a variable of the environment and check it.
+
+    Parameters
+    ----------
+    variable : str
+        One of `DEFAULTS`.
+    environment : mapping of str to str
+
+    Returns
+    -------
+    str or None
+        Its value, without spaces around it; the default where it is not set.
+
+    Raises
+    ------
+    ValueError
+        If it is set to nothing, or to a value that is not allowed; the message lists those that
+        are.
+
+    Examples
+    --------
+    >>> read("HELA_PROFILE", {"HELA_PROFILE": "smoke"}), read("HELA_SOURCE", {})
+    ('smoke', 'auto')
+    """
+    default = DEFAULTS[variable]
+    if variable not in environment:
+        return default
+    value = environment[variable].strip()
+    allowed = CHOICES.get(variable)
+    if not value:
+        choices = f", or set it to {' or '.join(allowed)}" if allowed else ""
+        held = f"{default} then holds" if default else "the default then holds"
+        raise ValueError(f"{variable} is set to nothing. Unset it ({held}){choices}.")
+    if value[0] in "'\"" or value[-1] in "'\"":
+        raise ValueError(
+            f"{variable} is {value}, with quotes as part of the value. Set it without them."
+        )
+    return check_choice(value, variable, allowed) if allowed else value
+
+
+def check_choice(value: str, name: str, allowed: tuple[str, ...]) -> str:
+    """Return a choice, or say which ones there are.
+
+    Parameters
+    ----------
+    value : str
+    name : str
+        What the caller calls it.
+    allowed : tuple of str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If it is not among those allowed.
+
+    Examples
+    --------
+    >>> check_choice("QUICK", "profile", PROFILES)
+    Traceback (most recent call last):
+    ValueError: profile is 'QUICK'; allowed are smoke, quick, paper. Did you mean quick?
+    """
+    if value in allowed:
+        return value
+    near = difflib.get_close_matches(str(value).lower(), allowed, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}.{hint}")
+
+
+def is_static() -> bool:
+    """Return whether pages are made that have no kernel: ``HELA_STATIC=1``, set by the build."""
+    return read("HELA_STATIC") == "1"
 
 
 @dataclass(frozen=True)
@@ -26,7 +127,7 @@ class Settings:
     source : {"auto", "phantom", "sample", "full"}
         Where the slices come from; see `helpers.data.load_stack`.
     data_dir : Path
-        Folder with the downloaded files.
+        Folder with the downloaded files, absolute.
     data_url : str or None
         Address that replaces those of the registry, for a classroom mirror; no final slash.
     """
@@ -44,8 +145,6 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read ``HELA_PROFILE``, ``HELA_SOURCE``, ``HELA_DATA_DIR`` and ``HELA_DATA_URL``.
 
-        An empty variable counts as not set.
-
         Parameters
         ----------
         environment : mapping of str to str
@@ -57,30 +156,33 @@ class Settings:
         Raises
         ------
         ValueError
-            If a variable has a value that is not allowed; the message lists those that are.
+            As `read`; or if the folder's user is not known, or the address is none of the web.
 
         Examples
         --------
         >>> Settings.from_environment({"HELA_PROFILE": "smoke"}).profile
         'smoke'
         """
-        folder = environment.get("HELA_DATA_DIR") or pooch.os_cache("hela-book")
-        url = (environment.get("HELA_DATA_URL") or "").rstrip("/")
+        url = (read("HELA_DATA_URL", environment) or "").rstrip("/")
         if url and not url.startswith(("http://", "https://")):
             raise ValueError(
                 f"HELA_DATA_URL is {url!r}; it must start with http:// or https://. "
                 "For a folder on this computer set HELA_DATA_DIR instead."
             )
+        folder = Path(read("HELA_DATA_DIR", environment) or pooch.os_cache("hela-book"))
+        try:
+            folder = folder.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(
+                f"HELA_DATA_DIR is {str(folder)!r}, and there is no such user. "
+                "Write the folder's whole path."
+            ) from error
         return cls(
-            profile=_choice(environment, "HELA_PROFILE", PROFILES, "quick"),
-            source=_choice(environment, "HELA_SOURCE", SOURCES, "auto"),
-            data_dir=Path(folder).expanduser(),
+            profile=read("HELA_PROFILE", environment),
+            source=read("HELA_SOURCE", environment),
+            data_dir=folder,
             data_url=url or None,
         )
-
-
-def _choice(environment, variable: str, allowed: tuple[str, ...], default: str) -> str:
-    return check_choice(environment.get(variable) or default, variable, allowed)
 
 
 @cache

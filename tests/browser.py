@@ -11,12 +11,14 @@ import matplotlib
 import pytest
 from chromium import LAUNCH_ARGS, chromium_path, why_none
 
+from helpers import settings
+
 
 def require_chromium() -> str:
     """Path of the browser; without one the test skips, or fails if ``HELA_REQUIRE_BROWSER=1``."""
     path = chromium_path()
     if path is None:
-        if os.environ.get("HELA_REQUIRE_BROWSER") == "1":
+        if settings.read("HELA_REQUIRE_BROWSER") == "1":
             pytest.fail(why_none())
         pytest.skip(why_none())
     return path

@@ -4,7 +4,6 @@ They are those of the smoke book (``make test-site``), or of the folder named in
 """
 
 import functools
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,10 @@ from pathlib import Path
 import pytest
 from book_pages import listed
 
+from helpers import settings
+
 ROOT = Path(__file__).resolve().parent.parent
-SITE = Path(os.environ.get("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
+SITE = Path(settings.read("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" / "html")
 
 
 def pages() -> list[str]:

@@ -169,7 +169,7 @@ def test_a_lasting_fault_is_reported(mirror, server, fault, tries, said):
     error = failure(mirror)
     assert said in error.reason
     assert f"{server.url}/{NAME}" in str(error)
-    assert "HELA_DATA" in error.remedy
+    assert "HELA_DATA_DIR" in error.remedy
     assert server.asked(NAME) == tries
 
 

@@ -45,6 +45,7 @@ def visit(request, browser, address):
     context.close()
 
 
+@pytest.mark.any_font
 @pytest.mark.parametrize("name", pages())
 def test_page(visit, name):
     page, log = visit(name)

@@ -146,6 +146,7 @@ def test_explorer_is_dragged_with_the_mouse_and_moved_by_keys(page, name):
     assert (log.errors, log.remote) == ([], [])
 
 
+@pytest.mark.any_font
 @pytest.mark.parametrize("name", WITH_EXPLORERS)
 def test_explorer_works_by_touch(browser, name):
     if not has_explorer(name):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import yaml
 
+from helpers import settings
+
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "executed-with.json"
 MADE_HERE = ("results", "training")
@@ -125,9 +127,9 @@ def book_config(root: Path, build: Path, environment: dict[str, str]) -> dict:
     # The file is written into the build folder, to which Jupyter Book takes such paths as relative.
     extensions = config["sphinx"]["local_extensions"]
     extensions.update({name: str(root / folder) for name, folder in extensions.items()})
-    url = environment.get("HELA_REPOSITORY_URL")
+    url = settings.read("HELA_REPOSITORY_URL", environment)
     if url:
-        branch = environment.get("HELA_REPOSITORY_BRANCH") or "notebooks"
+        branch = settings.read("HELA_REPOSITORY_BRANCH", environment)
         config["repository"] = {"url": url.rstrip("/"), "branch": branch}
         config["launch_buttons"] = {
             "notebook_interface": "jupyterlab",
@@ -170,7 +172,7 @@ def run_record(root: Path, state: dict[str, str], environment: dict[str, str]) -
     titles = {"python": "Python", "numpy": "NumPy", "scikit-image": "scikit-image"}
     titles["tensorflow"] = "TensorFlow"
     name = commit(root)
-    url = (environment.get("HELA_REPOSITORY_URL") or "").rstrip("/")
+    url = (settings.read("HELA_REPOSITORY_URL", environment) or "").rstrip("/")
     return {
         "built": time.time(),
         "source": SOURCES[state["source"]],
@@ -189,7 +191,6 @@ def main() -> None:
 
     # A page has no kernel: explorers are drawn as plain HTML. Set before helpers reads settings.
     os.environ["HELA_STATIC"] = "1"
-    from helpers import settings
     from helpers.data import sources
 
     chosen = settings.current()
@@ -203,6 +204,8 @@ def main() -> None:
     state = {"profile": chosen.profile, **code_state(ROOT), **data(), "pages": pages_state(ROOT)}
     # What "auto" stands for is settled once, so that no two chapters differ.
     os.environ["HELA_SOURCE"] = state["source"]
+    # Chapters run in folders of their own: a relative path would name another one there.
+    os.environ["HELA_DATA_DIR"] = str(chosen.data_dir)
     changed = forget_if_changed(build, state)
     print(f"Profile {chosen.profile}, source {state['source']}.", end=" ")
     if changed == ["pages"]:
@@ -214,7 +217,7 @@ def main() -> None:
     config = book_config(ROOT, build, os.environ)
     config["sphinx"]["config"]["run_record"] = run_record(ROOT, state, os.environ)
     config_file.write_text(yaml.safe_dump(config, sort_keys=False))
-    if os.environ.get("HELA_REPOSITORY_URL"):
+    if settings.read("HELA_REPOSITORY_URL"):
         # The theme links a chapter's .ipynb, not its .md, when it lies beside it.
         from convert_notebooks import convert
 

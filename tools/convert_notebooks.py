@@ -19,6 +19,8 @@ from first_cell import commit_of, first_cell
 from nbformat import v4
 from plain_markdown import HEADING, Directive, PlainMarkdown, anchor_of, folded, split
 
+from helpers import settings
+
 ROOT = Path(__file__).resolve().parent.parent
 ACCELERATED = ("06_", "07_", "08_", "09_", "10_")
 """Chapters that train networks: Colab is asked for a GPU."""
@@ -47,7 +49,7 @@ def convert(
     if not chapters:
         raise FileNotFoundError(f"no chapters (*.md) in {source}")
     target.mkdir(parents=True, exist_ok=True)
-    repository = (environment.get("HELA_REPOSITORY_URL") or "").rstrip("/")
+    repository = (settings.read("HELA_REPOSITORY_URL", environment) or "").rstrip("/")
     setup = first_cell(repository, commit_of(source.parent, environment) if repository else "")
     book = Book(source.parent, repository)
     made = []

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from helpers.data import files
-from helpers.labels import check_choice
+from helpers.settings import check_choice
 
 SHAPE = (2000, 2000)
 """Size of a slice of the paper's cell, (y, x)."""

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from helpers import settings
 from helpers.data.download import DataError, Downloads, can_serve
-from helpers.labels import check_choice
-from helpers.settings import Settings
+from helpers.settings import Settings, check_choice
 
 PROBE_NAME = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_001.mat"
 """A small file that `is_reachable` asks for unless told otherwise."""

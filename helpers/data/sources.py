@@ -6,8 +6,7 @@ from helpers.data.figures import SAMPLE_SLICES
 from helpers.data.published import full_stack, sample_stack
 from helpers.data.stack import Stack
 from helpers.data.synthetic import phantom_stack
-from helpers.labels import check_choice
-from helpers.settings import SOURCES
+from helpers.settings import SOURCES, check_choice
 
 
 def resolve_source(source: str = "auto") -> str:

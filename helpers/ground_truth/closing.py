@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 from skimage.graph import MCP_Geometric
 from skimage.morphology import skeletonize
 
-from helpers.labels import check_choice, check_length, check_mask
+from helpers.labels import check_length, check_mask
 from helpers.masks import around, as_bytes
+from helpers.settings import check_choice
 
 OPEN_ENDS = ("raise", "warn")
 LEAST_AREA_UM2 = 0.01

@@ -5,8 +5,9 @@ import numpy as np
 
 from helpers.ground_truth.closing import OPEN_ENDS, check_closed
 from helpers.ground_truth.line import DILATION_NM, square
-from helpers.labels import Label, check_choice, check_image, check_length, check_mask
+from helpers.labels import Label, check_image, check_length, check_mask
 from helpers.masks import as_bytes
+from helpers.settings import check_choice
 from helpers.traditional.background import segment_background
 
 

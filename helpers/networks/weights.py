@@ -24,7 +24,7 @@ from helpers import settings
 from helpers.cache import write_whole
 from helpers.data.download import DataError
 from helpers.data.files import fetch_from
-from helpers.labels import check_choice
+from helpers.settings import check_choice
 
 IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
 KINDS = {"imagenet": IMAGENET, "hed": HED}

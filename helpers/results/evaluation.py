@@ -15,10 +15,11 @@ import helpers.metrics
 from helpers import machine, settings
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
-from helpers.labels import Label, check_choice
+from helpers.labels import Label
 from helpers.results.foreign import LabelFolder, translate
 from helpers.results.runs import Record, RunFolder, fingerprint
 from helpers.results.tables import ORIGINS, as_table, score_rows
+from helpers.settings import check_choice
 
 Segmenter = Callable[..., np.ndarray] | LabelMaps | LabelFolder | Path | str
 TRUTHS = ("one nucleus", "several nuclei")

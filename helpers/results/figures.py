@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.labels import Label, check_choice
+from helpers.labels import Label
 from helpers.results.statistics import mean_intervals
 from helpers.results.tables import Selection, by_slice, short_names, summary
+from helpers.settings import check_choice
 from helpers.show.charts import Curve
 from helpers.show.figures import subplots
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.labels import Label, check_choice
+from helpers.labels import Label
 from helpers.metrics import score_slice
+from helpers.settings import check_choice
 
 COLUMNS = (
     "method",

@@ -3,11 +3,11 @@
 import html
 import itertools
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
+from helpers import settings
 from helpers.show.page_html import (
     PageHtml,
     Picture,
@@ -180,7 +180,7 @@ def explorer(
         )
     scene = _Scene(function, sliders, caption.strip(), alt.strip(), max_width_px)
     start_alt = scene.alt_at(scene.start)
-    if os.environ.get("HELA_STATIC") == "1":
+    if settings.is_static():
         return Explorer(start_alt, html=_static_page(scene, name).html)
     return Explorer(start_alt, widget=_live_widget(scene))
 

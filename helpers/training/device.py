@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers.labels import check_choice
 from helpers.machine import processor
+from helpers.settings import check_choice
 from helpers.training.recipe import PRECISIONS
 
 CPU_INFO = Path("/proc/cpuinfo")

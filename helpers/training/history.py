@@ -1,7 +1,6 @@
 """What a training did, step by step: a table, a figure, and a figure that grows."""
 
 import io
-import os
 import time
 from collections.abc import Mapping
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from helpers import settings
 from helpers.show.figures import OUTLINE_COLOURS, STYLE, subplots
 
 COLUMNS = (
@@ -109,7 +109,7 @@ def is_live() -> bool:
     -------
     bool
     """
-    if os.environ.get("HELA_STATIC") == "1":
+    if settings.is_static():
         return False
     try:
         from IPython import get_ipython

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from helpers import settings
 from helpers.data.stack import Stack
 from helpers.training import files
 from helpers.training.device import need_tensorflow, precision_of
@@ -93,7 +93,7 @@ class Loop:
         self._resume()
         clock, recipe = self._clock, self._recipe
         if progress is None:
-            progress = os.environ.get("HELA_STATIC") != "1"
+            progress = not settings.is_static()
         plot = LivePlot() if progress and is_live() else None
         begin = time.monotonic() - clock.trained_s
         batches = iter(

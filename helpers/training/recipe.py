@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from helpers.labels import check_choice
-from helpers.settings import PROFILES
+from helpers.settings import PROFILES, check_choice
 from helpers.training.prepare import Preparation
 
 OPTIMISERS = ("sgdm", "adam", "rmsprop")

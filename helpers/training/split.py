@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.labels import check_choice
+from helpers.settings import check_choice
 
 SPLITS = ("paper", "blocks")
 MAX_BLOCKS = 10

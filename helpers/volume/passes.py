@@ -20,8 +20,8 @@ from helpers import masks, traditional
 from helpers.cache import digest_of, key_of
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
-from helpers.labels import check_choice
 from helpers.masks import around, as_bytes, disk
+from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
 from helpers.traditional.nucleus import segment_nucleus
 from helpers.traditional.slice import draw_labels
