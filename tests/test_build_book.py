@@ -68,7 +68,10 @@ def test_data_state_sees_files_come_and_grow(tmp_path):
     file.write_bytes(b"half")
     half = data_state(tmp_path)
     file.write_bytes(b"half and half")
-    assert len({missing, half, data_state(tmp_path)}) == 3
+    whole = data_state(tmp_path)
+    assert len({missing, half, whole}) == 3
+    file.with_name(".lock").touch()
+    assert data_state(tmp_path) == whole
 
 
 def test_unchanged_state_keeps_the_cache_and_a_changed_one_drops_it(tmp_path):

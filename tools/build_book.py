@@ -67,12 +67,15 @@ def pages_state(root: Path) -> str:
 def data_state(folder: Path) -> str:
     """Hash the names and sizes in the data folder; reading a gigabyte each time would be slow.
 
-    What the chapters put there themselves, trained networks and results, is not data.
+    What the chapters put there themselves, trained networks and results, is not data; nor are
+    locks and unfinished files, whose names begin with a dot.
     """
     listing = sorted(
         f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}"
         for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).parts[0] not in MADE_HERE
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in MADE_HERE
+        and not path.name.startswith(".")
     )
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
