@@ -106,7 +106,7 @@ class Chapter:
         if self.solution and self.students:
             return
         metadata = {key: value for key, value in cell.metadata.items() if key != "mystnb"}
-        if self.solution or "hide-input" in metadata.get("tags", []):
+        if self.solution or {"hide-input", "remove-input"} & set(metadata.get("tags", [])):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         self.cells.append(v4.new_code_cell(cell.source, metadata=metadata))
         figure = figure_of(cell)
