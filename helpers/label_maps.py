@@ -71,7 +71,7 @@ class LabelMaps:
                 raise FileNotFoundError(f"there is no folder {self.folder}.")
             self.identity = there or {}
             return
-        self.identity = _as_json(identity)
+        self.identity = as_json(identity)
         if there != self.identity:
             if there is None:
                 self._check_that_it_is_ours()
@@ -300,8 +300,22 @@ def _checked(labels: np.ndarray, number: int) -> np.ndarray:
     return labels
 
 
-def _as_json(identity: Mapping[str, object]) -> dict:
-    """Bring an identity to what JSON gives back, so that the two can be compared."""
+def as_json(identity: Mapping[str, object]) -> dict:
+    """Bring an identity to what JSON gives back, so that the two can be compared.
+
+    Parameters
+    ----------
+    identity : mapping
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    TypeError
+        If it has an entry that JSON cannot hold.
+    """
     plain = {}
     for key, value in identity.items():
         try:

@@ -5,7 +5,6 @@ Each method has a process of its own: some run side by side, some one after the 
 """
 
 import importlib.util
-import json
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -18,15 +17,16 @@ import loky
 import pandas as pd
 from tqdm.auto import tqdm
 
+import helpers.masks
 import helpers.traditional
 import helpers.training
 import helpers.volume
 from helpers import settings
-from helpers.cache import digest_of, locked, write_whole
+from helpers.cache import digest_of, key_of, locked, write_whole
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
-from helpers.results.evaluation import evaluate, scoring_code
-from helpers.results.runs import fingerprint, read_run, results_dir
+from helpers.results.evaluation import evaluate, is_evaluated
+from helpers.results.runs import About
 from helpers.settings import Settings
 from helpers.training import Recipe
 from helpers.training.compare import TRIAL_SLICES, split_of
@@ -158,6 +158,9 @@ def run_all(
     methods = tuple(methods)
     if progress is None:
         progress = not settings.is_static()
+    # Read once here, and not again by each method.
+    digest_of(stack, of=("image",))
+    digest_of(stack, slices_of(stack, settings.current().profile)[1])
     absent = [each for each in methods if each.family and not has_tensorflow()]
     states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
     networks = [each for each in methods if each.family and each not in absent]
@@ -261,24 +264,27 @@ def _single_slices(method: Method, stack: Stack, slices) -> str:
     def segment(image):
         return helpers.traditional.segment_slice(image, pixel_size_nm=stack.pixel_size_nm)
 
-    what = {"code": fingerprint(helpers.traditional)}
-    if _is_there(method, stack, slices, what):
+    about = About(method.method, method.run, code=[helpers.masks, helpers.traditional])
+    if is_evaluated(stack, about, slices):
         return "was there"
-    _evaluate(segment, method, stack, slices, **what)
+    _evaluate(segment, stack, about, slices)
     return "computed"
 
 
 def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
-    what = {
-        "code": fingerprint(helpers.traditional, helpers.volume),
-        "parameters": {"mode": method.work, "slices": list(stack.slice_numbers)},
-    }
-    chosen = settings.current()
-    pictures = digest_of(stack, of=("image",))
-    name = f"{method.work}-{pictures}-{fingerprint(json.dumps(what))}"
-    folder = chosen.data_dir / "volume" / name
+    about = About(
+        method.method,
+        method.run,
+        code=[helpers.masks, helpers.traditional, helpers.volume],
+        # Each slice depends on all others.
+        parameters={"mode": method.work, "pictures": digest_of(stack, of=("image",))},
+    )
+    name = f"{method.work}-{key_of(about.code, parameters=about.parameters)}"
+    folder = settings.current().data_dir / "volume" / name
+    if is_evaluated(stack, about, slices):
+        return "was there"
     with locked(folder, f"segments all slices ({method.work})"):
-        if _is_there(method, stack, slices, what):
+        if is_evaluated(stack, about, slices):
             return "was there"
         # Of a run that was interrupted the time is not known.
         fresh = not (folder / "maps").exists()
@@ -287,7 +293,7 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
             stack, folder / "maps", mode=method.work, workers=workers, progress=False
         )
         took_s = (time.perf_counter() - start) / len(stack) if fresh else None
-        _evaluate(maps, method, stack, slices, seconds_per_slice=took_s, **what)
+        _evaluate(maps, stack, replace(about, seconds_per_slice=took_s), slices)
         # The run has its own copies.
         LabelMaps.discard(folder / "maps")
     return "computed"
@@ -308,20 +314,24 @@ def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
     from helpers.training.predict import Segmenter
 
     weights = helpers.networks.resolve_weights(method.work)
-    what = {
-        "code": fingerprint(helpers.networks, helpers.training),
-        "split": f"{split.name}, {len(split.train)} slices for training",
-        "training_slices": split.train,
-        "seed": seed,
-        "weights": KINDS.get(weights, RANDOM),
-        "parameters": {
+    truth = "nuclei" if recipe.several_nuclei else "labels"
+    about = About(
+        method.method,
+        method.run,
+        code=[helpers.networks, helpers.training],
+        split=f"{split.name}, {len(split.train)} slices for training",
+        training_slices=split.train,
+        seed=seed,
+        weights=KINDS.get(weights, RANDOM),
+        parameters={
             "network": method.work,
             "input": list(shape),
             "tile_px": tile_px,
             "recipe": asdict(recipe),
+            "examples": digest_of(stack, split.train, of=("image", truth)),
         },
-    }
-    if _is_there(method, stack, slices, what):
+    )
+    if is_evaluated(stack, about, slices):
         return "was there"
 
     report("building the network")
@@ -344,48 +354,14 @@ def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
         on_step=lambda row: report(f"step {row['step']}"),
     )
     report("segmenting")
-    _evaluate(
-        Segmenter(
-            model, stack.pixel_size_nm, preparation=recipe.preparation, tile_px=tile_px, batch=1
-        ),
-        method,
-        stack,
-        slices,
-        training_minutes=training.record["minutes"],
-        device=training.record["device"],
-        **what,
+    segmenter = Segmenter(
+        model, stack.pixel_size_nm, preparation=recipe.preparation, tile_px=tile_px, batch=1
     )
+    minutes, device = training.record["minutes"], training.record["device"]
+    _evaluate(segmenter, stack, replace(about, training_minutes=minutes, device=device), slices)
     return "computed"
 
 
-def _evaluate(segmenter, method: Method, stack: Stack, slices, **what):
-    return evaluate(
-        segmenter,
-        stack,
-        method=method.method,
-        run=method.run,
-        slices=slices,
-        # Of code or numbers that are no longer those of the book, nothing is kept.
-        overwrite=True,
-        **what,
-    )
-
-
-def _is_there(method: Method, stack: Stack, slices, what: dict) -> bool:
-    """Whether a run has all that is wanted, made from the same numbers by the same code."""
-    folder = results_dir().joinpath(
-        stack.source, settings.current().profile, method.method, method.run
-    )
-    try:
-        record, _ = read_run(folder)
-    except (OSError, ValueError):
-        return False
-    known = {**what, "scoring": scoring_code()}
-    same = all(_plain(getattr(record, key)) == _plain(value) for key, value in known.items())
-    if not (same and record.complete and set(slices) <= set(record.slices)):
-        return False
-    return not LabelMaps(folder / "labels", record.identity()).missing(slices)
-
-
-def _plain(value):
-    return json.loads(json.dumps(value))
+def _evaluate(segmenter, stack: Stack, about: About, slices) -> None:
+    # Of code or numbers that are no longer those of the book, nothing is kept.
+    evaluate(segmenter, stack, about, slices=slices, overwrite=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers import methods, results
+from helpers import cache, methods, results
 from helpers.data import phantom_stack
 from helpers.label_maps import LabelMaps
 from helpers.phantom import Phantom
@@ -65,10 +65,29 @@ def test_the_label_maps_are_those_of_the_method(cell):
 @pytest.mark.parametrize("method", TRADITIONAL[:2], ids=lambda each: each.run)
 def test_other_code_is_computed_again(cell, monkeypatch, method):
     assert methods.run_method(method, cell) == "computed"
-    monkeypatch.setattr(methods, "fingerprint", lambda *parts: "other")
+    code = results.records()["code"].tolist()
+    whole = cache._file_meaning
+    monkeypatch.setattr(
+        cache,
+        "_file_meaning",
+        lambda path, at: "other" if path.parent.name == "traditional" else whole(path, at),
+    )
     assert methods.run_method(method, cell) == "computed"
     assert methods.run_method(method, cell) == "was there"
-    assert results.records()["code"].tolist() == ["other"]
+    assert results.records()["code"].tolist() != code
+
+
+def test_another_cell_of_the_same_name_is_computed_again(cell):
+    """Other pixels, or another ground truth: what was there is not this cell's."""
+    darker = replace(cell, _image=lambda number: cell.image(number) // 2)
+    corrected = replace(cell, _labels=lambda number: np.roll(cell.labels(number), 9, axis=0))
+    for method in TRADITIONAL[:2]:
+        found = [methods.run_method(method, each) for each in (cell, cell, darker, darker)]
+        assert found == ["computed", "was there", "computed", "was there"]
+        methods.run_method(method, cell)
+        before = results.load_runs()
+        assert methods.run_method(method, corrected) == "computed"
+        assert not results.load_runs()["value"].equals(before["value"])
 
 
 def test_a_label_map_that_is_gone_is_computed_again(cell):

@@ -57,9 +57,9 @@ def test_the_league_of_a_class_from_the_teams_folders(tmp_path):
         return np.full_like(cell.labels(number), Label.CELL)
 
     for name, method in {"team Golgi": good, "team Krebs": poor}.items():
-        arguments = {"method": name, "run": "first try", "slices": slices, "code": name}
+        about = results.About(name, "first try", code=name)
         with using(data_dir=tmp_path / name):
-            results.evaluate(method, cell, **arguments)
+            results.evaluate(method, cell, about, slices=slices)
             handed_in = results_dir() / "phantom" / "smoke" / name
         copytree(handed_in, results_dir() / "phantom" / "smoke" / name)
 

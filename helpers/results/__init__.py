@@ -9,7 +9,7 @@ from helpers.results.evaluation import evaluate
 from helpers.results.figures import curves, intervals, method_colours, pareto
 from helpers.results.foreign import LabelFolder
 from helpers.results.published import evaluate_recovered, load_published
-from helpers.results.runs import fingerprint, label_maps, load_runs, records
+from helpers.results.runs import About, label_maps, load_runs, records
 from helpers.results.statistics import paired_differences, rank_probabilities
 from helpers.results.tables import (
     AS_GIVEN,
@@ -24,12 +24,12 @@ from helpers.results.tables import (
 __all__ = [
     "AS_GIVEN",
     "LEAVE_OUT",
+    "About",
     "LabelFolder",
     "by_slice",
     "curves",
     "evaluate",
     "evaluate_recovered",
-    "fingerprint",
     "intervals",
     "label_maps",
     "league_table",

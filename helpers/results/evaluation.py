@@ -13,48 +13,46 @@ from tqdm import tqdm
 
 import helpers.metrics
 from helpers import machine, settings
+from helpers.cache import digest_of, key_of, locked
 from helpers.data.stack import Stack
-from helpers.label_maps import LabelMaps
+from helpers.label_maps import LabelMaps, as_json
 from helpers.labels import Label
 from helpers.results.foreign import LabelFolder, translate
-from helpers.results.runs import Record, RunFolder, fingerprint
+from helpers.results.runs import (
+    MAPS,
+    About,
+    Record,
+    discard_run,
+    found_run,
+    open_maps,
+    save_run,
+)
 from helpers.results.tables import ORIGINS, as_table, score_rows
 from helpers.settings import check_choice
 
 Segmenter = Callable[..., np.ndarray] | LabelMaps | LabelFolder | Path | str
-TRUTHS = ("one nucleus", "several nuclei")
+TRUTHS = {"one nucleus": "labels", "several nuclei": "nuclei"}
 SAVE_EVERY_S = 5.0
 
 
 def evaluate(
     segmenter: Segmenter,
     stack: Stack,
+    about: About | str,
     *,
-    method: str,
-    run: str = "default",
-    origin: str = "computed",
     slices: Iterable[int] | None = None,
     ids: Mapping[int, int] | None = None,
     classes: Iterable[Label] | None = None,
     truth: str = "one nucleus",
-    split: str = "none",
-    training_slices: Iterable[int] | None = (),
-    seed: int | None = None,
-    weights: str | None = None,
-    parameters: Mapping[str, object] | None = None,
-    code: str | None = None,
-    device: str | None = None,
-    seconds_per_slice: float | None = None,
-    training_minutes: float | None = None,
-    peak_memory_mb: float | None = None,
-    timed: bool = True,
     overwrite: bool = False,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Segment slices, score them, and keep both on disk.
 
-    What has been computed for this method and run is not computed again: an interrupted run goes
-    on where it stopped. One slice at a time is in memory.
+    What has been computed of these pictures, by this code and with these parameters, is not
+    computed again, and an interrupted run goes on where it stopped. Where the ground truth has
+    changed, the label maps are scored anew. One slice at a time is in memory, and one process at a
+    time writes into the folder of a run: another one waits, and says for whom.
 
     Parameters
     ----------
@@ -64,10 +62,9 @@ def evaluate(
         that exist, see `helpers.results.LabelFolder`.
     stack : Stack
         Slices and ground truth.
-    method, run : str
-        Names for tables and figures; together they name a folder.
-    origin : str
-        One of `helpers.results.tables.ORIGINS`.
+    about : About or str
+        Names, and what the label maps depend on; a str names the method, and the rest is as
+        `About` has it.
     slices : iterable of int, optional
         Slice numbers; by default all of the stack.
     ids : mapping of number to Label, optional
@@ -77,21 +74,6 @@ def evaluate(
         Score these alone, for a method that does not know all four.
     truth : {"one nucleus", "several nuclei"}
         Which ground truth: `Stack.labels` or `Stack.nuclei`.
-    split : str
-        How slices were divided into training and test, in words.
-    training_slices : iterable of int or None
-        Slices that the method was trained on; None where that is not known.
-    seed, weights, parameters
-        What else the result depends on; see `helpers.results.runs.Record`.
-    code : str, optional
-        What changes when the method does; by default `helpers.results.fingerprint` of the
-        function alone. If it calls other code of yours: ``code=fingerprint(function, module)``.
-    device : str, optional
-    seconds_per_slice, training_minutes, peak_memory_mb : float, optional
-        What the run cost, where that was measured elsewhere. By default the time is the median of
-        what `segmenter` took, and memory the peak of this process.
-    timed : bool
-        Whether the time that `segmenter` takes is the method's cost.
     overwrite : bool
         Whether to delete a run of the same name that was something else.
     progress : bool
@@ -101,7 +83,7 @@ def evaluate(
     -------
     DataFrame
         Columns of `helpers.results.tables.COLUMNS`; the scores of `helpers.metrics.score_slice`,
-        and the metric ``seconds``, where `segmenter` was timed. Of the slices asked for; the run
+        and the metric ``seconds``, where a function was run here. Of the slices asked for; the run
         on disk keeps those of earlier calls too.
 
     Raises
@@ -112,166 +94,267 @@ def evaluate(
         message names the slice.
     RuntimeError
         If `segmenter` fails; the message names the slice.
+    helpers.cache.StorageError
+        If something is to be written, and cannot be.
     """
-    check_choice(origin, "origin", ORIGINS)
-    check_choice(truth, "truth", TRUTHS)
+    about = About(about) if isinstance(about, str) else about
+    if isinstance(segmenter, (str, Path)):
+        segmenter = LabelFolder(segmenter)
     wanted = tuple(stack.slice_numbers if slices is None else slices)
     if not wanted:
         raise ValueError("there are no slices to evaluate; give at least one, or none for all.")
-    if isinstance(segmenter, (str, Path)):
-        segmenter = LabelFolder(segmenter)
     if not callable(segmenter):
         check_all_there(segmenter, wanted)
     classes = None if classes is None else tuple(Label(each) for each in classes)
+    if about.code is None:
+        about = replace(about, code=_code_of(segmenter))
+    record = _record_of(about, stack, wanted, ids=ids, classes=classes, truth=truth)
+    if not isinstance(segmenter, LabelFolder):
+        table = _finished(record, stack, wanted, truth)
+        if table is not None:
+            return table
+    what = f"evaluates {about.method}, {about.run},"
+    with locked(record.folder, what):
+        run = _Evaluation(segmenter, stack, record, ids, classes, truth, overwrite=overwrite)
+        return run.table(wanted, progress=progress)
+
+
+def is_evaluated(stack: Stack, about: About, slices: Iterable[int]) -> bool:
+    """Tell whether `evaluate` would find all that is wanted, and compute nothing.
+
+    Parameters
+    ----------
+    stack : Stack
+    about : About
+        With its ``code``.
+    slices : iterable of int
+
+    Returns
+    -------
+    bool
+    """
+    wanted = tuple(slices)
+    record = _record_of(about, stack, wanted)
+    return _finished(record, stack, wanted, "one nucleus") is not None
+
+
+def _code_of(segmenter: Segmenter) -> object:
+    """Return what tells one segmenter from another of the same name."""
+    if callable(segmenter):
+        return segmenter
+    if isinstance(segmenter, LabelMaps):
+        return json.dumps(segmenter.identity, sort_keys=True)
+    # Files from elsewhere may change: they are compared with those of the run, slice by slice.
+    return "label maps from elsewhere"
+
+
+def _key_of_code(code: object) -> str:
+    try:
+        return key_of(code)
+    except ValueError as error:
+        raise ValueError(
+            f"it cannot be told when this method changes: {error} Give about=About(..., code=...): "
+            "the functions and modules that it is made of, or a text that you change with it."
+        ) from error
+
+
+def _record_of(
+    about: About, stack: Stack, wanted, *, ids=None, classes=None, truth: str = "one nucleus"
+) -> Record:
+    check_choice(about.origin, "origin", ORIGINS)
+    check_choice(truth, "truth", tuple(TRUTHS))
+    trained = about.training_slices
+    translated = {"ids": {str(a): int(b) for a, b in ids.items()}} if ids else {}
+    entries = {
+        **vars(about),
+        "code": _key_of_code(about.code),
+        "training_slices": None if trained is None else tuple(map(int, trained)),
+        "parameters": as_json({**about.parameters, **translated}),
+        "device": about.device or machine.processor(),
+    }
     record = Record(
-        method=method,
-        run=run,
-        origin=origin,
+        **entries,
         source=stack.source,
         stack=stack.name,
         profile=settings.current().profile,
         shape=tuple(map(int, stack.shape)),
         pixel_size_nm=float(stack.pixel_size_nm),
-        split=split,
-        training_slices=None if training_slices is None else tuple(map(int, training_slices)),
-        seed=seed,
-        weights=weights,
-        parameters={
-            **(parameters or {}),
-            **({"ids": {str(a): int(b) for a, b in ids.items()}} if ids else {}),
-        },
-        code=code_of(segmenter) if code is None else code,
-        scoring=scoring_code(classes, truth),
-        device=device or machine.processor(),
+        scoring=key_of(helpers.metrics, classes=classes, truth=truth),
         versions=machine.versions(),
-        seconds_per_slice=seconds_per_slice,
-        training_minutes=training_minutes,
-        peak_memory_mb=peak_memory_mb,
     )
-    folder = RunFolder(record, overwrite=overwrite)
-    old, old_table = folder.load() or (None, None)
-    seconds = _seconds_by_slice(old_table)
-    done = _rows_that_hold(old, old_table, record)
-    missing = set(folder.maps.missing(wanted))
-    from_elsewhere = isinstance(segmenter, LabelFolder)
-    todo = [n for n in wanted if n in missing or n not in done or from_elsewhere]
-    if old is not None:
-        # Slices of an earlier call stay in the run: they are scored again where that is needed.
-        others = set(old.slices) - set(wanted)
-        todo += sorted(others.intersection(folder.maps.numbers) - set(done))
-        record = _with_costs_of(old, record)
+    return _with_digests(record, stack, wanted, truth)
 
-    def save(complete: bool) -> pd.DataFrame:
-        table = as_table(pd.concat([done[number] for number in sorted(done)]))
-        times = [seconds[number] for number in done if number in seconds]
+
+def _with_digests(record: Record, stack: Stack, numbers: Iterable[int], truth: str) -> Record:
+    pictures, truths = dict(record.pictures), dict(record.truths)
+    for number in map(int, numbers):
+        pictures[str(number)] = digest_of(stack, [number], of=("image",))
+        truths[str(number)] = digest_of(stack, [number], of=(TRUTHS[truth],))
+    return replace(record, pictures=pictures, truths=truths)
+
+
+def _other_pictures(there: Record, stack: Stack) -> str | None:
+    """Say what slice of a run on disk is not this stack's, if one is not."""
+    for number in there.slices:
+        if number not in stack.slice_numbers:
+            return f"slice {number}, which {stack.name} does not have"
+        if there.pictures.get(str(number)) != digest_of(stack, [number], of=("image",)):
+            return f"another slice {number} than that of {stack.name}"
+    return None
+
+
+def _finished(record: Record, stack: Stack, wanted, truth: str) -> pd.DataFrame | None:
+    """Read a run that has all that is wanted, and still holds; nothing is written."""
+    there, table = found_run(record)
+    if table is None or not there.complete or not set(wanted) <= set(there.slices):
+        return None
+    record = _with_digests(record, stack, set(there.slices) & set(stack.slice_numbers), truth)
+    identity = as_json(record.identity())
+    if as_json(there.identity()) != identity or _other_pictures(there, stack):
+        return None
+    if (there.scoring, there.truths) != (record.scoring, record.truths):
+        return None
+    folder = record.folder / MAPS
+    if not folder.is_dir() or LabelMaps(folder).identity != identity:
+        return None
+    if LabelMaps(folder).missing(wanted):
+        return None
+    return _of_slices(table, wanted)
+
+
+def _of_slices(table: pd.DataFrame, wanted) -> pd.DataFrame:
+    return table[table["slice"].isin(wanted)].reset_index(drop=True)
+
+
+class _Evaluation:
+    """A run that is gone on with: its label maps, its scores by slice, and what is to be done."""
+
+    def __init__(self, segmenter, stack, record, ids, classes, truth, *, overwrite: bool):
+        self.segmenter, self.stack, self.ids = segmenter, stack, ids
+        self.classes, self.truth = classes, truth
+        there, table = found_run(record)
+        other = there and _other_pictures(there, stack)
+        if other and not overwrite:
+            raise ValueError(
+                f"{record.folder} has a run on other pictures: {other}. Give this run another "
+                "name; or, if the other one is not needed, overwrite=True replaces it."
+            )
+        if other or there is None:  # Label maps of which nothing is known are not kept.
+            discard_run(record)
+            there = table = None
+        self.maps = open_maps(record, overwrite=overwrite)
+        if there is not None and as_json(there.identity()) != as_json(record.identity()):
+            there = table = None
+        self.measures_memory = record.origin == "computed" and record.peak_memory_mb is None
+        self.measured = record.seconds_per_slice
+        self.seconds: dict[int, float] = {}
+        self.done: dict[int, pd.DataFrame] = {}
+        self.known: tuple[int, ...] = ()
+        if there is not None:
+            self.known = tuple(number for number in there.slices if self.maps.has(number))
+            record = _with_digests(record, stack, self.known, truth)
+            record = replace(
+                record,
+                device=there.device,
+                versions=there.versions,
+                training_minutes=record.training_minutes or there.training_minutes,
+                peak_memory_mb=record.peak_memory_mb or there.peak_memory_mb,
+            )
+        self.record = record
+        if table is not None:
+            self.seconds = table[table["metric"] == "seconds"].set_index("slice")["value"].to_dict()
+            self.done = {
+                number: rows
+                for number, rows in table.groupby("slice")
+                if number in self.known
+                and there.scoring == record.scoring
+                and there.truths.get(str(number)) == record.truths[str(number)]
+            }
+        # A slice that was written and not recorded when a run was killed is made again.
+        for number in set(self.maps.numbers) - set(self.known):
+            self.maps.path(number).unlink(missing_ok=True)
+
+    def table(self, wanted: tuple[int, ...], *, progress: bool) -> pd.DataFrame:
+        """Do what is to be done for these slices, and return their scores."""
+        missing = set(self.maps.missing(wanted))
+        from_elsewhere = isinstance(self.segmenter, LabelFolder)
+        todo = [n for n in wanted if n in missing or n not in self.done or from_elsewhere]
+        # Slices of an earlier call stay in the run: they are scored again where that is needed.
+        others = set(self.known) - set(wanted)
+        todo += sorted(others.intersection(self.maps.numbers) - set(self.done))
+        saved_s = time.monotonic()
+        name = self.record.method
+        try:
+            for number in tqdm(todo, desc=name, unit="slice", disable=not progress):
+                if number in missing or (from_elsewhere and number in wanted):
+                    changed = self._segment(number, is_missing=number in missing)
+                    if not changed and number in self.done:
+                        continue
+                self._score(number)
+                if self.measures_memory:
+                    self._measure_memory()
+                if time.monotonic() - saved_s > SAVE_EVERY_S:
+                    self._save(complete=False)
+                    saved_s = time.monotonic()
+        except BaseException:
+            if self.done:
+                self._save(complete=False)
+            raise
+        return _of_slices(self._save(complete=True), wanted)
+
+    def _segment(self, number: int, *, is_missing: bool) -> bool:
+        """Get the label map of a slice; tell whether it is another than before."""
+        labels, took_s = segment(self.segmenter, self.stack, number, self.ids)
+        if took_s is not None and self.record.origin == "computed":
+            self.seconds[number] = took_s
+        if not is_missing and np.array_equal(labels, self.maps.read(number)):
+            return False
+        self.maps.write(number, labels)
+        return True
+
+    def _measure_memory(self) -> None:
+        peak = max(machine.peak_memory_mb() or 0.0, self.record.peak_memory_mb or 0.0)
+        self.record = replace(self.record, peak_memory_mb=peak or None)
+
+    def _score(self, number: int) -> None:
+        read = self.stack.nuclei if self.truth == "several nuclei" else self.stack.labels
+        true_labels = read(number)
+        if true_labels is None:
+            raise ValueError(
+                f"{self.stack.name} has no ground truth ({self.truth}) of slice {number}; give "
+                "slices= of those that have one."
+            )
+        rows = score_rows(
+            self.maps.read(number),
+            true_labels,
+            pixel_size_nm=self.stack.pixel_size_nm,
+            classes=self.classes,
+        )
+        if number in self.seconds:
+            rows.loc[len(rows)] = ["seconds", "all", self.seconds[number], True]
+        trained = self.record.training_slices
+        self.done[number] = rows.assign(
+            method=self.record.method,
+            run=self.record.run,
+            origin=self.record.origin,
+            slice=number,
+            training=pd.NA if trained is None else number in trained,
+        )
+
+    def _save(self, *, complete: bool) -> pd.DataFrame:
+        table = as_table(pd.concat([self.done[number] for number in sorted(self.done)]))
+        times = [self.seconds[number] for number in self.done if number in self.seconds]
+        numbers = {str(number) for number in self.done}
         now = replace(
-            record,
-            seconds_per_slice=seconds_per_slice or (float(np.median(times)) if times else None),
-            slices=tuple(sorted(map(int, done))),
+            self.record,
+            seconds_per_slice=self.measured or (float(np.median(times)) if times else None),
+            pictures={n: each for n, each in self.record.pictures.items() if n in numbers},
+            truths={n: each for n, each in self.record.truths.items() if n in numbers},
+            slices=tuple(sorted(map(int, self.done))),
             complete=complete,
         )
-        folder.save(now, table)
-        return table[table["slice"].isin(wanted)].reset_index(drop=True)
-
-    saved_s = time.monotonic()
-    try:
-        for number in tqdm(todo, desc=method, unit="slice", disable=not progress):
-            if number in missing or (from_elsewhere and number in wanted):
-                labels, took_s = segment(segmenter, stack, number, ids)
-                if timed and took_s is not None:
-                    seconds[number] = took_s
-                if number in missing or not np.array_equal(labels, folder.maps.read(number)):
-                    folder.maps.write(number, labels)
-                elif number in done:
-                    continue
-            rows = _score(folder.maps.read(number), stack, number, truth, classes)
-            if number in seconds:
-                rows.loc[len(rows)] = ["seconds", "all", seconds[number], True]
-            done[number] = rows.assign(
-                method=method,
-                run=run,
-                origin=origin,
-                slice=number,
-                training=_trained(record.training_slices, number),
-            )
-            if timed and peak_memory_mb is None:
-                record = _with_peak_memory(record)
-            if time.monotonic() - saved_s > SAVE_EVERY_S:
-                save(complete=False)
-                saved_s = time.monotonic()
-    except BaseException:
-        if done:
-            save(complete=False)
-        raise
-    return save(complete=True)
-
-
-def scoring_code(classes: tuple[Label, ...] | None = None, truth: str = TRUTHS[0]) -> str:
-    """Return what changes when scores of the same label maps would be others.
-
-    Parameters
-    ----------
-    classes : tuple of Label, optional
-    truth : str
-        As for `evaluate`.
-
-    Returns
-    -------
-    str
-    """
-    return fingerprint(helpers.metrics, f"{classes} {truth}")
-
-
-def _seconds_by_slice(table: pd.DataFrame | None) -> dict[int, float]:
-    if table is None:
-        return {}
-    return table[table["metric"] == "seconds"].set_index("slice")["value"].to_dict()
-
-
-def _rows_that_hold(old: Record | None, table, record: Record) -> dict[int, pd.DataFrame]:
-    """Scores that exist, by slice, if they were made as they would be now."""
-    if old is None or old.scoring != record.scoring:
-        return {}
-    return {number: rows for number, rows in table.groupby("slice") if number in old.slices}
-
-
-def _with_costs_of(old: Record, record: Record) -> Record:
-    return replace(
-        record,
-        device=old.device,
-        versions=old.versions,
-        training_minutes=record.training_minutes or old.training_minutes,
-        peak_memory_mb=record.peak_memory_mb or old.peak_memory_mb,
-    )
-
-
-def _with_peak_memory(record: Record) -> Record:
-    peak = max(machine.peak_memory_mb() or 0.0, record.peak_memory_mb or 0.0)
-    return replace(record, peak_memory_mb=peak or None)
-
-
-def _score(labels, stack: Stack, number: int, truth: str, classes) -> pd.DataFrame:
-    true_labels = stack.nuclei(number) if truth == "several nuclei" else stack.labels(number)
-    if true_labels is None:
-        raise ValueError(
-            f"{stack.name} has no ground truth ({truth}) of slice {number}; give slices= of those "
-            "that have one."
-        )
-    return score_rows(labels, true_labels, pixel_size_nm=stack.pixel_size_nm, classes=classes)
-
-
-def _trained(training_slices: tuple[int, ...] | None, number: int):
-    return pd.NA if training_slices is None else number in training_slices
-
-
-def code_of(segmenter: Segmenter) -> str:
-    """Return what tells one segmenter from another of the same name."""
-    if callable(segmenter):
-        return fingerprint(segmenter)
-    if isinstance(segmenter, LabelMaps):
-        return fingerprint(json.dumps(segmenter.identity, sort_keys=True))
-    # Files from elsewhere may change: they are compared with those of the run, slice by slice.
-    return "label maps from elsewhere"
+        save_run(now, table)
+        return table
 
 
 def check_all_there(maps: LabelMaps | LabelFolder, wanted: tuple[int, ...]) -> None:

@@ -12,6 +12,7 @@ from helpers.data import figures, files
 from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.results.evaluation import evaluate
+from helpers.results.runs import About
 from helpers.results.tables import as_table
 
 FIGURES = {
@@ -184,21 +185,24 @@ def evaluate_recovered(stack: Stack) -> pd.DataFrame:
         def recover(_image, number, panel=panel):
             return figures.authors_result(number, panel)
 
+        about = About(
+            method,
+            truth,
+            origin="recovered",
+            code=[figures, panel],
+            training_slices=() if panel == "b" else None,
+            split="none" if panel == "b" else "not published",
+            device="not published",
+        )
         tables.append(
             evaluate(
                 recover,
                 stack,
-                method=method,
-                run=truth,
-                origin="recovered",
+                about,
                 slices=slices,
                 ids={True: Label.NUCLEUS, False: Label.CELL},
                 classes=[Label.NUCLEUS],
                 truth=truth,
-                training_slices=() if panel == "b" else None,
-                split="none" if panel == "b" else "not published",
-                device="not published",
-                timed=False,
             )
         )
     return as_table(pd.concat(tables, ignore_index=True))

@@ -1,95 +1,127 @@
 """Runs on disk: for each method and run a folder with label maps, a table and a record."""
 
-import hashlib
-import inspect
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 
 from helpers import settings
 from helpers.cache import write_whole
-from helpers.label_maps import LabelMaps
+from helpers.label_maps import IDENTITY, LabelMaps
 from helpers.results.tables import COLUMNS, as_table, check_name, read_csv, write_csv
 
-RECORD, TABLE, LABELS = "record.json", "table.csv", "labels"
+RECORD, TABLE, MAPS = "record.json", "table.csv", "maps"
+
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True)
-class Record:
-    """What a run was.
+class About:
+    """What is evaluated: its names, and what its label maps depend on beside the pictures.
 
     Attributes
     ----------
-    method, run, origin : str
-    source, stack, profile : str
-        Where the slices come from, what they show, and how much was computed.
-    shape : (int, int)
-        Size of a slice, (y, x), in pixels.
-    pixel_size_nm : float
+    method, run : str
+        Names for tables and figures; together they name a folder.
+    origin : str
+        One of `helpers.results.tables.ORIGINS`.
+    code : function, module, package, str, or list of these
+        What the label maps are made by, as `helpers.cache.key_of` takes it; by default the
+        function that is evaluated, with those of its own module that it calls. If it calls other
+        modules of yours: ``code=[function, module]``.
     split : str
         How slices were divided into training and test, in words.
     training_slices : tuple of int or None
-        None where that is not known.
+        Slices that the method was trained on; None where that is not known.
     seed : int or None
     weights : str or None
         Where the first weights came from.
     parameters : dict
         Whatever else the result depends on; what JSON can hold.
-    code : str
-        Fingerprint of the code that made the label maps.
-    scoring : str
-        Fingerprint of what made scores of them.
-    device : str
-    versions : dict of str to str
+    device : str or None
+        What it ran on; by default this computer's processor.
     seconds_per_slice, training_minutes, peak_memory_mb : float or None
-        None where it was not measured. Memory is that of the whole process.
+        What it cost, where that was measured elsewhere. By default the time is the median of what
+        the function took, and memory the peak of this process.
+    """
+
+    method: str
+    run: str = "default"
+    origin: str = "computed"
+    code: object = None
+    split: str = "none"
+    training_slices: tuple[int, ...] | None = ()
+    seed: int | None = None
+    weights: str | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    device: str | None = None
+    seconds_per_slice: float | None = None
+    training_minutes: float | None = None
+    peak_memory_mb: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(About):
+    """What a run was, as it is kept on disk: what it is about, of which slices, and how scored.
+
+    Attributes
+    ----------
+    source, stack, profile : str
+        Where the slices come from, what they show, and how much was computed.
+    shape : (int, int)
+        Size of a slice, (y, x), in pixels.
+    pixel_size_nm : float
+    scoring : str
+        Key of the code that scores, and of what it was asked.
+    versions : dict of str to str
+    pictures, truths : dict of str to str
+        Digests of each slice and its ground truth, by slice number.
     slices : tuple of int
         What has been scored.
     complete : bool
         Whether that is all that was asked for.
     """
 
-    method: str
-    run: str
-    origin: str
     source: str
     stack: str
     profile: str
     shape: tuple[int, int]
     pixel_size_nm: float
-    split: str = "none"
-    training_slices: tuple[int, ...] | None = ()
-    seed: int | None = None
-    weights: str | None = None
-    parameters: dict = field(default_factory=dict)
-    code: str = ""
     scoring: str = ""
-    device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    seconds_per_slice: float | None = None
-    training_minutes: float | None = None
-    peak_memory_mb: float | None = None
+    pictures: dict[str, str] = field(default_factory=dict)
+    truths: dict[str, str] = field(default_factory=dict)
     slices: tuple[int, ...] = ()
     complete: bool = False
 
     def identity(self) -> dict:
-        """Return the entries that label maps depend on, and that must not change in a run."""
-        measured = (
-            "scoring",
-            "device",
-            "versions",
-            "seconds_per_slice",
-            "training_minutes",
-            "peak_memory_mb",
-            "slices",
-            "complete",
+        """Return what label maps depend on beside the pictures; it must not change in a run."""
+        names = (
+            "code",
+            "split",
+            "training_slices",
+            "seed",
+            "weights",
+            "parameters",
+            "shape",
+            "pixel_size_nm",
         )
-        return {key: value for key, value in asdict(self).items() if key not in measured}
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is, or would be.
+
+        Raises
+        ------
+        ValueError
+            If a name is not fit for a folder.
+        """
+        names = ("source", "profile", "method", "run")
+        return results_dir().joinpath(*(check_name(getattr(self, name), name) for name in names))
 
     @classmethod
     def from_json(cls, content: dict) -> "Record":
@@ -106,7 +138,7 @@ class Record:
         Raises
         ------
         ValueError
-            If an entry is missing or unknown.
+            If an entry is missing or unknown, or of another type.
         """
         if not isinstance(content, dict):
             raise ValueError(f"the record is a {type(content).__name__}, not a mapping of entries.")
@@ -114,60 +146,47 @@ class Record:
         if set(content) != wanted:
             differ = ", ".join(sorted(set(content) ^ wanted))
             raise ValueError(f"the record does not have the entries it should: {differ}.")
-        for key in ("shape", "slices", "training_slices"):
-            if content[key] is not None:
-                content[key] = tuple(content[key])
-        return cls(**content)
+        wrong = [name for name, fits in _FITS.items() if not fits(content[name])]
+        if wrong:
+            raise ValueError(f"entries of the record are of the wrong type: {', '.join(wrong)}.")
+        sequences = {
+            name: tuple(content[name])
+            for name in ("shape", "slices", "training_slices")
+            if content[name] is not None
+        }
+        return cls(**{**content, **sequences})
 
 
-def fingerprint(*parts: Callable | ModuleType | str) -> str:
-    """Return a short hash of source code, which changes when the code does.
-
-    Parameters
-    ----------
-    *parts : function, class, module, package or str
-        A package counts with all of its modules. Code that is called from elsewhere does not
-        count: name it too.
-
-    Returns
-    -------
-    str
-        Sixteen hexadecimal digits.
-
-    Raises
-    ------
-    ValueError
-        If the source of a part cannot be had.
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        for text in _sources(part):
-            digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()[:16]
+def _is(*types) -> object:
+    return lambda value: (
+        isinstance(value, types) and not (isinstance(value, bool) and bool not in types)
+    )
 
 
-def _sources(part) -> list[str]:
-    if isinstance(part, str):
-        return [part]
-    if isinstance(part, ModuleType) and hasattr(part, "__path__"):
-        files = (file for folder in part.__path__ for file in Path(folder).rglob("*.py"))
-        return [file.read_text(encoding="utf-8") for file in sorted(files)]
-    while hasattr(part, "func"):  # functools.partial
-        part = part.func
-    if not isinstance(part, ModuleType) and not hasattr(part, "__code__"):
-        part = part if inspect.isclass(part) else type(part)
-    try:
-        return [inspect.getsource(part)]
-    except (OSError, TypeError):
-        methods = vars(part).values() if inspect.isclass(part) else ()
-        # Of a class made in a notebook only its methods' source can be had.
-        found = [inspect.getsource(each) for each in methods if inspect.isfunction(each)]
-        if found:
-            return found
-        raise ValueError(
-            f"the source of {part!r} cannot be had; give code=, a text that you change "
-            "whenever what it computes changes."
-        ) from None
+def _is_texts(value) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+def _are_numbers(value) -> bool:
+    return isinstance(value, list) and all(_is(int)(each) for each in value)
+
+
+_NOTHING = type(None)
+_FITS = {
+    **dict.fromkeys(("method", "run", "origin", "code", "split", "source", "stack"), _is(str)),
+    **dict.fromkeys(("profile", "scoring"), _is(str)),
+    **dict.fromkeys(("weights", "device"), _is(str, _NOTHING)),
+    **dict.fromkeys(("pictures", "truths", "versions"), _is_texts),
+    **dict.fromkeys(("shape", "slices"), _are_numbers),
+    "training_slices": lambda value: value is None or _are_numbers(value),
+    "seed": _is(int, _NOTHING),
+    "parameters": _is(dict),
+    "pixel_size_nm": _is(int, float),
+    **dict.fromkeys(
+        ("seconds_per_slice", "training_minutes", "peak_memory_mb"), _is(int, float, _NOTHING)
+    ),
+    "complete": _is(bool),
+}
 
 
 def results_dir() -> Path:
@@ -181,72 +200,122 @@ def results_dir() -> Path:
     return settings.current().data_dir / "results"
 
 
-class RunFolder:
-    """The folder of one run, opened to be written or gone on with.
+def open_maps(record: Record, *, overwrite: bool) -> LabelMaps:
+    """Open the label maps of a run to write them, or go on with them.
 
     Parameters
     ----------
     record : Record
-        What the run is.
     overwrite : bool
         Whether another run of that name is deleted.
+
+    Returns
+    -------
+    LabelMaps
 
     Raises
     ------
     ValueError
-        If a name is not fit for a folder, or the folder has a run that was something else; the
-        message says in what.
+        If the folder has a run that was something else; the message says in what.
+    helpers.cache.StorageError
+        If nothing can be written there.
     """
+    folder = record.folder / MAPS
+    if folder.is_dir() and not (folder / IDENTITY).exists():
+        # In the folder of results all label maps are ours, if nobody knows any more of which run.
+        write_whole(folder / IDENTITY, b"")
+    try:
+        return LabelMaps(folder, record.identity())
+    except ValueError as error:
+        if not overwrite:
+            raise ValueError(
+                f"{error} Or give this run another name; the other one then stays."
+            ) from None
+        maps = LabelMaps(folder, record.identity(), overwrite=True)
+        for name in (RECORD, TABLE):
+            (record.folder / name).unlink(missing_ok=True)
+        return maps
 
-    def __init__(self, record: Record, *, overwrite: bool = False):
-        names = (
-            check_name(record.source, "source"),
-            check_name(record.profile, "profile"),
-            check_name(record.method, "method"),
-            check_name(record.run, "run"),
+
+def discard_run(record: Record) -> None:
+    """Delete what this book has written of a run, and nothing else in its folder.
+
+    Parameters
+    ----------
+    record : Record
+    """
+    for name in (RECORD, TABLE):
+        (record.folder / name).unlink(missing_ok=True)
+    LabelMaps.discard(record.folder / MAPS)
+
+
+def save_run(record: Record, table: pd.DataFrame) -> None:
+    """Write table and record.
+
+    Parameters
+    ----------
+    record : Record
+    table : DataFrame
+
+    Raises
+    ------
+    helpers.cache.StorageError
+        If they cannot be written.
+    """
+    write_whole(record.folder / TABLE, write_csv(as_table(table)))
+    # The record goes last: it names the slices that the table has.
+    content = json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
+    write_whole(record.folder / RECORD, content.encode())
+
+
+def found_run(record: Record) -> tuple[Record | None, pd.DataFrame | None]:
+    """Read what is there of a run; what cannot be read counts as nothing known.
+
+    Parameters
+    ----------
+    record : Record
+        Of the same names.
+
+    Returns
+    -------
+    record : Record or None
+    table : DataFrame or None
+    """
+    try:
+        there = read_record(record.folder)
+    except _UNREADABLE:
+        return None, None
+    try:
+        return there, read_run(record.folder)[1]
+    except _UNREADABLE:
+        return there, None
+
+
+def read_record(folder: Path) -> Record:
+    """Read what a run was.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Record
+
+    Raises
+    ------
+    OSError
+        If the file is not there or cannot be read.
+    ValueError
+        If it is damaged, or of another run than its folder's name says.
+    """
+    record = Record.from_json(json.loads((folder / RECORD).read_bytes()))
+    if (record.method, record.run) != (folder.parent.name, folder.name):
+        raise ValueError(
+            f"it is run {record.run} of {record.method}, copied or renamed. Give its folders these "
+            "names again, or move it away."
         )
-        self.path = results_dir().joinpath(*names)
-        try:
-            self.maps = LabelMaps(self.path / LABELS, record.identity())
-        except ValueError as error:
-            if not overwrite:
-                raise ValueError(
-                    f"{error} Or give this run another name; the other one then stays."
-                ) from None
-            for name in (RECORD, TABLE):
-                (self.path / name).unlink(missing_ok=True)
-            self.maps = LabelMaps(self.path / LABELS, record.identity(), overwrite=True)
-
-    def load(self) -> tuple[Record, pd.DataFrame] | None:
-        """Read what an earlier process left.
-
-        Returns
-        -------
-        (Record, DataFrame) or None
-            None where there is nothing that can be read: scores are made again from label maps.
-        """
-        try:
-            return read_run(self.path)
-        except (OSError, ValueError):
-            return None
-
-    def save(self, record: Record, table: pd.DataFrame) -> None:
-        """Write table and record.
-
-        Parameters
-        ----------
-        record : Record
-        table : DataFrame
-
-        Raises
-        ------
-        OSError
-            If they cannot be written.
-        """
-        write_whole(self.path / TABLE, write_csv(as_table(table)))
-        # The record goes last: it names the slices that the table has.
-        content = json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
-        write_whole(self.path / RECORD, content.encode())
+    return record
 
 
 def read_run(folder: Path) -> tuple[Record, pd.DataFrame]:
@@ -267,7 +336,7 @@ def read_run(folder: Path) -> tuple[Record, pd.DataFrame]:
     ValueError
         If a file is damaged, or the two do not belong together.
     """
-    record = Record.from_json(json.loads((folder / RECORD).read_bytes()))
+    record = read_record(folder)
     table = read_csv(folder / TABLE)
     lacks = sorted(set(record.slices) - set(table["slice"]))
     if lacks:
@@ -305,8 +374,8 @@ def label_maps(
     """
     names = (source, profile or settings.current().profile, method, run)
     folder = results_dir().joinpath(*names)
-    record, _ = read_run(folder)
-    return LabelMaps(folder / LABELS, record.identity())
+    read_run(folder)
+    return LabelMaps(folder / MAPS)
 
 
 def read_runs(
@@ -342,7 +411,7 @@ def read_runs(
                 raise ValueError(
                     f"it is not finished: {len(record.slices)} slices; evaluate it again to go on"
                 )
-        except (OSError, ValueError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             warnings.warn(f"{folder} is skipped: {error}", stacklevel=3)
         else:
             found[folder] = record, table
