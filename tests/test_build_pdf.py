@@ -44,6 +44,7 @@ def book(tmp_path):
       <img src="data:image/webp;base64,{data}" alt="b"></section>"""
     second = """<section id="summary"><p>second</p><details><summary>more</summary>hidden</details>
       <details class="hide above-input"><summary>Show code</summary>folded</details>
+      <figure class="hela-chart"><details><summary>values</summary>0.1</details></figure>
       <noscript><p>Shown at 3.</p></noscript><script>throw 1</script>
       <div class="admonition toggle dropdown">solution</div></section>"""
     (site / "book" / "index.html").write_text(PAGE.format(title="First", body=first))
@@ -76,6 +77,7 @@ def test_nothing_stays_hidden_and_nothing_runs(book):
     assert soup.find("script") is None
     assert "not printed" not in text
     assert soup.find("details").has_attr("open")
+    assert not soup.select(".hela-chart details")
     assert "folded" not in text
     assert soup.find("noscript") is None
     assert "Shown at 3." in soup.get_text()

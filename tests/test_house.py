@@ -137,7 +137,7 @@ def test_settings_are_read_and_not_handed_on(room):
 
 def test_scripts_and_styles_have_files_of_their_own():
     script = re.compile(r"\bfunction\b.*\(|=>|^[^\n]*\{[^{}]*:[^{}]*;", re.MULTILINE)
-    for path in MODULES:
+    for path in [*MODULES, *ROOT.glob("tools/*.py"), *ROOT.glob("extensions/*.py")]:
         nodes = list(ast.walk(parsed(path)))
         docstrings = {ast.get_docstring(node, clean=False) for node in nodes if has_doc(node)}
         found = [

@@ -22,30 +22,17 @@ from build_book import ROOT, STATE
 from chromium import LAUNCH_ARGS, chromium_path, why_none
 from PIL import Image
 
-STYLE = """
-@page { size: A4; margin: 18mm 16mm 20mm }
-html { font-size: 11px; scroll-padding: 0 }
-body { background: #fff; display: block }
-article, article.bd-article { padding: 0; margin: 0; break-before: page; max-width: none }
-h1, h2, h3, h4 { break-after: avoid; margin-top: 1.2em }
-figure, img, .admonition, tr, .cell_output > * { break-inside: avoid }
-img { max-width: 100%; max-height: 225mm; height: auto; width: auto }
-pre, code { white-space: pre-wrap; overflow-wrap: anywhere }
-div.cell, div.cell_input, div.cell_output, .output { overflow: visible }
-.table-wrapper, .pst-scrollable-table-container { overflow: visible }
-table { font-size: 90% }
-.headerlink, .hela-controls, button, .copybtn { display: none }
-article .hela-series label { grid-template-columns: 1.75rem 1fr }
-.hela-title { text-align: center; padding-top: 60mm; break-before: auto }
-.hela-contents { break-before: page }
-.hela-contents li { list-style: none; margin: .4em 0 }
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 FOOTER = (
     '<div style="width:100%;text-align:center;font-size:8px;color:#555">'
     '<span class="pageNumber"></span></div>'
 )
-# The last is code that the pages fold: it draws explorers and boxes.
-DROPPED = "script, button, .headerlink, .hela-controls, nav, #searchbox, details.above-input"
+# The last two: code that the pages fold, which draws explorers and boxes; a chart's values, which
+# would fill pages.
+DROPPED = (
+    "script, button, .headerlink, .hela-controls, nav, #searchbox, details.above-input, "
+    ".hela-chart details"
+)
 
 
 def anchor(page: str, fragment: str = "") -> str:
