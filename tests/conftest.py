@@ -49,11 +49,11 @@ def server(monkeypatch):
         monkeypatch.setenv(variable, "127.0.0.1")
     monkeypatch.setattr(download, "BACK_OFF_S", 0.001)
     monkeypatch.setattr(download, "READ_TIMEOUT_S", 0.3)
-    download.forget_hosts()
+    download._hosts.clear()
     running = FaultyServer()
     yield running
     running.stop()
-    download.forget_hosts()
+    download._hosts.clear()
 
 
 @pytest.fixture

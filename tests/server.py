@@ -3,7 +3,6 @@
 import hashlib
 import re
 import threading
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +59,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.seen: list[tuple] = []
         self.sent_bytes = self.busy = self.most_busy = 0
         self.lock = threading.Lock()
+        self.stopping = threading.Event()
         self._connections: set = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
         self._thread.start()
@@ -83,6 +83,7 @@ class FaultyServer(ThreadingHTTPServer):
         """Clients that hang up are part of the game."""
 
     def stop(self) -> None:
+        self.stopping.set()
         self.shutdown()
         self._thread.join()
         for connection in list(self._connections):
@@ -111,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.busy += 1
             server.most_busy = max(server.most_busy, server.busy)
         try:
-            time.sleep(fault.wait_s)
+            server.stopping.wait(fault.wait_s)
             self._send(path, fault, with_body)
         finally:
             with server.lock:

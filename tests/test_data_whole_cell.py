@@ -86,11 +86,11 @@ def place(path, body: bytes = BODY):
 
 def in_a_new_process(monkeypatch):
     monkeypatch.setattr(whole_cell, "_verified", set())
-    download.forget_hosts()
+    download._hosts.clear()
 
 
 def fetch(mirror):
-    return whole_cell.fetch_full(progress=False)
+    return whole_cell.fetch_full()
 
 
 def failure(mirror) -> DataError:

@@ -314,11 +314,6 @@ class _Host:
 _hosts: dict[str, _Host] = {}
 
 
-def forget_hosts() -> None:
-    """Forget which hosts were down, so that the next call asks them again."""
-    _hosts.clear()
-
-
 @contextmanager
 def asking(url: str) -> Iterator[None]:
     """Turn what goes wrong with a host into a `DataError`, and ask it no more for a while."""

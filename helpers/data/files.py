@@ -18,9 +18,10 @@ from helpers.data.download import DataError, Downloads, can_serve
 from helpers.settings import Settings, check_choice
 
 PROBE_NAME = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_001.mat"
-"""A small file that `is_reachable` asks for unless told otherwise."""
-MAX_WORKERS = 8
-"""More connections than that are impolite to a public server."""
+"""A small file that `is_reachable` asks for."""
+PROBE_TIMEOUT_S = 3.0
+CONNECTIONS = 4
+"""More than 8 are impolite to a public server."""
 
 
 @cache
@@ -67,30 +68,19 @@ def is_cached(name: str) -> bool:
     return _is_there(store_of(settings.current(), [name]), name)
 
 
-def is_reachable(name: str = PROBE_NAME, timeout_s: float = 3) -> bool:
-    """Tell whether the source can serve a file right now.
-
-    Parameters
-    ----------
-    name : str
-        One of `names`.
-    timeout_s : float
-        Longest wait for the server's answer, in seconds.
+def is_reachable() -> bool:
+    """Tell whether files can be downloaded right now; takes three seconds at most.
 
     Returns
     -------
     bool
         False on any failure, and at once for a host that could not be reached a moment ago.
-
-    Raises
-    ------
-    DataError
-        If there is no such name.
     """
-    return can_serve(store_of(settings.current(), [name]).get_url(name), timeout_s)
+    store = store_of(settings.current(), [PROBE_NAME])
+    return can_serve(store.get_url(PROBE_NAME), PROBE_TIMEOUT_S)
 
 
-def fetch(name: str, *, progress: bool = False) -> Path:
+def fetch(name: str) -> Path:
     """Return the path of a published file, downloading it if needed.
 
     A file in the data folder with the right hash is used as it is: nothing is asked of the
@@ -100,8 +90,6 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     ----------
     name : str
         One of `names`.
-    progress : bool
-        Show a progress bar while downloading.
 
     Returns
     -------
@@ -114,22 +102,18 @@ def fetch(name: str, *, progress: bool = False) -> Path:
         If there is no such name, or the file cannot be downloaded, checked or stored. Nothing is
         then left under the final name, except what was there before.
     """
-    return fetch_from(store_of(settings.current(), [name]), name, progress=progress)
+    return fetch_from(store_of(settings.current(), [name]), name)
 
 
-def fetch_many(
-    names: Iterable[str], *, progress: bool = True, workers: int = 4, missing: str = "raise"
-) -> dict[str, Path]:
+def fetch_many(names: Iterable[str], *, missing: str = "raise") -> dict[str, Path]:
     """Return the paths of several published files, downloading in parallel those that are needed.
+
+    A progress bar shows, unless all files are there already.
 
     Parameters
     ----------
     names : iterable of str
         Each one of `names`.
-    progress : bool
-        Show one progress bar, unless all files are there already.
-    workers : int
-        Connections at a time, 1 to 8.
     missing : {"raise", "skip"}
         What to do about files that cannot be had: raise the first error, or leave them out with
         one warning.
@@ -142,32 +126,27 @@ def fetch_many(
     Raises
     ------
     ValueError
-        If an option has a value that is not allowed.
+        If `names` is one text, or `missing` is not one of the two.
     DataError
         As `fetch`. Files downloaded until then are kept.
     """
     if isinstance(names, str):
         raise ValueError(f"names is the text {names!r}; give a list of names, or use fetch.")
     check_choice(missing, "missing", ("raise", "skip"))
-    if not 1 <= workers <= MAX_WORKERS:
-        raise ValueError(f"workers is {workers}; allowed are 1 to {MAX_WORKERS}.")
     asked = list(dict.fromkeys(names))
     store = store_of(settings.current(), asked)
     wanted = [name for name in asked if not _is_there(store, name)]
     failed: dict[str, DataError] = {}
     if wanted:
-        bar = tqdm(
-            desc="Downloading", total=len(wanted), unit="file", leave=False, disable=not progress
-        )
-        with bar:
-            failed = _download_all(store, wanted, workers, bar, go_on=missing == "skip")
+        with tqdm(desc="Downloading", total=len(wanted), unit="file", leave=False) as bar:
+            failed = _download_all(store, wanted, bar, go_on=missing == "skip")
     if failed:
         _warn_left_out([failed[name] for name in wanted if name in failed], len(asked))
     return {name: store.abspath / name for name in asked if name not in failed}
 
 
 def _download_all(
-    store: pooch.Pooch, names: list[str], workers: int, bar: tqdm, *, go_on: bool
+    store: pooch.Pooch, names: list[str], bar: tqdm, *, go_on: bool
 ) -> dict[str, DataError]:
     """Download files side by side; returns those that failed, or raises the first error."""
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -186,10 +165,10 @@ def _download_all(
                     done.put((name, error))
 
     failed: dict[str, DataError] = {}
-    with Downloads(workers) as downloads:
+    with Downloads(CONNECTIONS) as downloads:
         # Not a pool of concurrent.futures: Python waits for its threads, even after Ctrl-C, and a
         # slow server can keep them for long.
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(CONNECTIONS)]
         for thread in threads:
             thread.start()
         try:
@@ -266,7 +245,7 @@ def store_of(chosen: Settings, names: Iterable[str]) -> pooch.Pooch:
     )
 
 
-def fetch_from(store: pooch.Pooch, name: str, *, progress: bool) -> Path:
+def fetch_from(store: pooch.Pooch, name: str, *, progress: bool = False) -> Path:
     """Return the path of a file of a store, downloading it if needed.
 
     Parameters

@@ -81,7 +81,7 @@ def published_labels(number: int, *, several_nuclei: bool = False) -> np.ndarray
 
 def _read_labels(chosen: Settings, number: int, *, several_nuclei: bool = False) -> np.ndarray:
     name = published_name(number, several_nuclei=several_nuclei)
-    path = files.fetch_from(files.store_of(chosen, [name]), name, progress=False)
+    path = files.fetch_from(files.store_of(chosen, [name]), name)
     return read_label_map(path)
 
 

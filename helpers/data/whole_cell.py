@@ -48,17 +48,12 @@ _lock = threading.Lock()
 """One thread hashes the file at a time."""
 
 
-def fetch_full(*, progress: bool = True) -> Path:
+def fetch_full() -> Path:
     """Return the path of the 300-slice stack, downloading it if needed (about 1.2 GB).
 
     An interrupted download leaves ``<name>.part`` and goes on from there at the next call. The
     publisher names no hash, so the first use records it beside the file (``<name>.json``), and
     later ones, once a process, check it. You may also put the file there yourself.
-
-    Parameters
-    ----------
-    progress : bool
-        Show a progress bar while downloading.
 
     Returns
     -------
@@ -77,7 +72,7 @@ def fetch_full(*, progress: bool = True) -> Path:
         if not path.exists():
             with locked(path.parent, "downloads the whole cell"):
                 if not path.exists():  # Another process may have finished while we waited.
-                    _download(path, url, progress)
+                    _download(path, url)
     except DataError as error:
         kept = _beside(path, ".part").exists()
         again = " Call fetch_full again: it goes on where it stopped." if kept else ""
@@ -193,11 +188,11 @@ def _compare_with_record(path: Path) -> None:
         )
 
 
-def _download(path: Path, url: str, progress: bool) -> None:
+def _download(path: Path, url: str) -> None:
     """Download into the part file, check it, and move it to its final name."""
     part = _beside(path, ".part")
     state = _beside(part, ".json")
-    bar = tqdm(desc=path.name, unit="B", unit_scale=True, leave=False, disable=not progress)
+    bar = tqdm(desc=path.name, unit="B", unit_scale=True, leave=False)
     try:
         with bar, Downloads() as downloads:
             _resume(downloads, url, part, bar)
