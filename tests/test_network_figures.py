@@ -58,6 +58,15 @@ def test_feature_maps_are_those_that_vary_most(vgg16):
     assert found[0].channels == every.channels[:3]
 
 
+def test_a_start_has_filters_a_fine_map_and_a_coarse_one():
+    model = networks.resnet18_deeplabv3plus((64, 96, 3), weights=None)
+    figure = networks.draw_start(model, image(), source="Source: a test.")
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["first filters", "a fine map of 64", "a coarse map of 512"]
+    shapes = {axis.images[0].get_array().shape[:2] for axis in figure.axes}
+    assert len(shapes) == 1
+
+
 def test_a_network_without_backbone_is_refused():
     model = networks.unet((64, 64, 1))
     with pytest.raises(ValueError, match="unet has no pretrained backbone"):

@@ -91,3 +91,41 @@ def test_tables_name_the_weights():
     page = compare.styled(table).to_html()
     for text in ("random initialisation", ">17.2<", ">1,200<", ">2.0<", ">0.52<", ">0.600<"):
         assert text in page
+
+
+def test_recipes_stand_side_by_side():
+    table = compare.recipe_table({p: Recipe.of("unet", p) for p in ("quick", "paper")})
+    assert table.loc["length"].tolist() == ["600 steps", "15 epochs"]
+    assert table.loc["rate"].tolist() == ["0.001, cosine", "0.001, constant"]
+    assert table.loc["patch (px)"].tolist() == ["256", "128"]
+    assert compare.recipe_table({"": Recipe.of("segnet", "paper")}).loc["patch (px)"].item() == (
+        "whole slices"
+    )
+
+
+def test_the_cost_of_a_training_is_a_sentence():
+    record = {
+        "network": "unet",
+        "weights": "ImageNet",
+        "steps": 60,
+        "minutes": 1.26,
+        "device": "CPU",
+        "precision": "float32",
+    }
+    assert compare.cost_of(record) == (
+        "unet, ImageNet: 60 steps in 1.3 minutes, on CPU, in float32."
+    )
+
+
+def test_a_result_is_shown_beside_its_errors():
+    result = np.full(CELL.shape, Label.CELL, np.uint8)
+    figure = compare.plot_result(CELL, 8, result, source="Source: a test.")
+    assert [axis.get_title() for axis in figure.axes] == [
+        "slice 8: classes",
+        "nucleus: right and wrong",
+    ]
+    painted = figure.axes[1].images[0].get_array()
+    is_nucleus = CELL.labels(8) == Label.NUCLEUS
+    grey = np.ptp(painted.astype(int), axis=-1) == 0
+    assert not grey[is_nucleus].any()
+    assert grey[~is_nucleus].all()

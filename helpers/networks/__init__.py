@@ -26,7 +26,14 @@ if keras.config.backend() != "tensorflow":
 from helpers.networks.describe import count_parameters, flatten, receptive_field
 from helpers.networks.inception import inception_resnet_v2_deeplabv3plus
 from helpers.networks.layers import freeze_encoder
-from helpers.networks.pictures import draw, feature_maps, first_filters, hed_edges, mosaic
+from helpers.networks.pictures import (
+    draw,
+    draw_start,
+    feature_maps,
+    first_filters,
+    hed_edges,
+    mosaic,
+)
 from helpers.networks.resnet18 import resnet18_deeplabv3plus
 from helpers.networks.unet import paper_unet, unet
 from helpers.networks.vgg16 import vgg16_segnet, vgg16_unet
@@ -54,6 +61,7 @@ __all__ = [
     "KINDS",
     "count_parameters",
     "draw",
+    "draw_start",
     "feature_maps",
     "first_filters",
     "flatten",

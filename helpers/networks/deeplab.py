@@ -35,6 +35,7 @@ def deeplab(
     encoder : keras.Model
         Gives a map at a quarter of the size, and one at a sixteenth.
     classes : int
+        Of each pixel, 2 or more.
     weights, initialisation
         See `helpers.networks.layers.finish`.
 

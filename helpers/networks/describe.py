@@ -124,6 +124,7 @@ class ParameterCount:
     encoder : int
         In the pretrained part, without its classifier; 0 if there is none.
     whole : int
+        In the whole network.
     """
 
     encoder: int
@@ -153,6 +154,7 @@ def count_parameters(model: keras.Model) -> ParameterCount:
     Parameters
     ----------
     model : keras.Model
+        From one of the functions of `helpers.networks`.
 
     Returns
     -------

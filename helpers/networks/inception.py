@@ -25,6 +25,7 @@ def inception_resnet_v2_deeplabv3plus(
     input_shape : (int or None, int or None, 3)
         Rows, columns, channels; values from 0 to 255, grey copied to three channels.
     classes : int
+        Of each pixel, 2 or more.
     weights : "imagenet", path or None
         What the backbone begins with; None is random. A path is a file of the whole network's
         weights.

@@ -15,6 +15,7 @@ from matplotlib.path import Path
 from helpers.networks.describe import Node, flatten
 from helpers.networks.layers import Unpool, encoder_of
 from helpers.networks.weights import hed_file
+from helpers.show.figures import row
 
 _ENCODER, _NEW, _ENDS = "#56b4e9", "#e69f00", "#999999"
 _SKIP, _PLACES = "#0072b2", "#d55e00"
@@ -407,6 +408,37 @@ def feature_maps(model: keras.Model, image: np.ndarray, count: int = 4) -> list[
         chosen = np.argsort(-spread, kind="stable")[:count]
         found.append(FeatureMaps(tuple(chosen.tolist()), len(maps), maps[chosen]))
     return found
+
+
+def draw_start(
+    model: keras.Model, image: np.ndarray, *, columns: int = 8, pixels: int = 6, source: str
+) -> Figure:
+    """Show what a network begins with: its first filters, and two maps that its decoder gets.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One of those on DeepLab v3+.
+    image : (y, x) array of uint8
+        A slice as the network sees it.
+    columns, pixels : int
+        As for `mosaic`.
+    source : str
+        As for `helpers.show.row`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Of the fine and of the coarse maps the one that varies most.
+    """
+    tiles = mosaic(first_filters(model), columns=columns, pixels=pixels)
+    fine, coarse = feature_maps(model, image, count=1)
+    size = tiles.shape[1::-1]
+    return row(
+        [tiles, cv2.resize(fine.maps[0], size), cv2.resize(coarse.maps[0], size)],
+        ["first filters", f"a fine map of {fine.of}", f"a coarse map of {coarse.of}"],
+        source=source,
+    )
 
 
 def hed_edges(image: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ def resnet18_deeplabv3plus(
     input_shape : (int or None, int or None, 3)
         Rows, columns, channels; values from 0 to 255, grey copied to three channels.
     classes : int
+        Of each pixel, 2 or more.
     weights : "imagenet", path or None
         What ResNet18 begins with (the preset ``resnet_18_imagenet`` of keras_hub); None is random.
         A path is a file of the whole network's weights.

@@ -30,6 +30,7 @@ def paper_unet(
     input_shape : (int or None, int or None, 1 or 3)
         Rows, columns, channels; values from 0 to 255. The paper has patches of 128 x 128.
     classes : int
+        Of each pixel, 2 or more.
     weights : path or None
         A file of the network's weights; None is random.
     layers : {10, 15, 20}
@@ -95,6 +96,7 @@ def unet(
     input_shape : (int or None, int or None, 1 or 3)
         Rows, columns, channels; values from 0 to 255. None is any size.
     classes : int
+        Of each pixel, 2 or more.
     weights : path or None
         A file of the network's weights; None is random.
     depth : int

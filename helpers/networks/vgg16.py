@@ -61,6 +61,7 @@ def vgg16_segnet(
     input_shape : (int or None, int or None, 3)
         Rows, columns, channels; values from 0 to 255, grey copied to three channels.
     classes : int
+        Of each pixel, 2 or more.
     weights : {"imagenet", "hed"}, path or None
         What VGG16 begins with; None is random. A path is a file of the whole network's weights.
 

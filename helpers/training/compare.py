@@ -17,7 +17,7 @@ from helpers import settings
 from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.metrics import accuracy, confusion_matrix, jaccard
-from helpers.show.figures import OUTLINE_COLOURS, STYLE, subplots
+from helpers.show import figures
 from helpers.training.device import build
 from helpers.training.patches import patch_corners
 from helpers.training.recipe import Recipe
@@ -30,7 +30,7 @@ GAP_SLICES = 5
 MOST_SCORED = 6
 SHORTER = 4
 TRIAL_SLICES = 12
-_REMEMBERED = 16
+_REMEMBERED_BYTES = 64e6
 
 
 def for_training(stack: Stack) -> Stack:
@@ -48,9 +48,10 @@ def for_training(stack: Stack) -> Stack:
     """
     is_trial = settings.current().profile == "smoke"
     numbers = stack.some(TRIAL_SLICES) if is_trial else stack.slice_numbers
-    keep = lru_cache(_REMEMBERED)
+    # The readers themselves: they say of drawn slices what they depend on.
+    keep = lru_cache(int(_REMEMBERED_BYTES / math.prod(stack.shape)))
     return replace(
-        stack, slice_numbers=numbers, _image=keep(stack.image), _labels=keep(stack.labels)
+        stack, slice_numbers=numbers, _image=keep(stack._image), _labels=keep(stack._labels)
     )
 
 
@@ -118,6 +119,88 @@ def shorter(recipe: Recipe, slices: int) -> Recipe:
     """
     steps = max(1, recipe.total_steps(slices) // SHORTER)
     return replace(recipe, steps=steps, epochs=None, validate_every=max(1, steps // 6))
+
+
+def recipe_table(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
+    """Put recipes side by side.
+
+    Parameters
+    ----------
+    recipes : mapping of str to Recipe
+        By name.
+
+    Returns
+    -------
+    DataFrame of str
+        A column a recipe, and a row for each of its numbers that matter to a reader.
+    """
+    rows = {
+        "optimiser": lambda recipe: recipe.optimiser,
+        "rate": lambda recipe: f"{recipe.rate:g}, {recipe.schedule}",
+        "batch": lambda recipe: recipe.batch,
+        "length": lambda recipe: (
+            f"{recipe.epochs:g} epochs" if recipe.epochs else f"{recipe.steps} steps"
+        ),
+        "at most (minutes)": lambda recipe: recipe.max_minutes or "no limit",
+        "L2": lambda recipe: f"{recipe.l2:g}",
+        "class weights": lambda recipe: recipe.class_weights,
+        "patch (px)": lambda recipe: recipe.patch_px or "whole slices",
+    }
+    return pd.DataFrame(
+        {
+            name: {title: str(read(recipe)) for title, read in rows.items()}
+            for name, recipe in recipes.items()
+        }
+    )
+
+
+def cost_of(record: Mapping) -> str:
+    """Say what a training was and what it took, in a sentence.
+
+    Parameters
+    ----------
+    record : dict
+        `helpers.training.Run.record`.
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"{record['network']}, {record['weights']}: {record['steps']} steps in "
+        f"{record['minutes']:.1f} minutes, on {record['device']}, in {record['precision']}."
+    )
+
+
+def plot_result(stack: Stack, index: int, result: np.ndarray, *, source: str) -> Figure:
+    """Show what a network found in a slice: the four classes, and where its nucleus is wrong.
+
+    Parameters
+    ----------
+    stack : Stack
+        With ground truth of that slice.
+    index : int
+        Slice number.
+    result : (y, x) array of uint8
+        Numbers of `helpers.labels.Label`.
+    source : str
+        As for `helpers.show.row`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    image, truth = stack.image(index), stack.labels(index)
+    return figures.row(
+        [
+            figures.overlay(image, result),
+            figures.compare(image, result == Label.NUCLEUS, truth == Label.NUCLEUS),
+        ],
+        [f"slice {index}: classes", "nucleus: right and wrong"],
+        pixel_size_nm=stack.pixel_size_nm,
+        key=figures.COMPARE_COLOURS,
+        source=source,
+    )
 
 
 def scores_of(maps: Mapping[int, np.ndarray], stack: Stack) -> pd.DataFrame:
@@ -318,10 +401,11 @@ def plot_grid(
     names = list(dict.fromkeys(table["optimiser"]))
     # The last of these colours are the darkest: lines on white.
     colours = {
-        name: np.divide(OUTLINE_COLOURS[-1 - at], 255) for at, name in enumerate(sorted(names))
+        name: np.divide(figures.OUTLINE_COLOURS[-1 - at], 255)
+        for at, name in enumerate(sorted(names))
     }
-    with plt.rc_context(STYLE):
-        figure, axes = subplots(
+    with plt.rc_context(figures.STYLE):
+        figure, axes = figures.subplots(
             1, len(sizes), figsize=(7.5, 3.2), sharey=True, squeeze=False, source=source
         )
         for axis, size in zip(axes[0], sizes, strict=True):
