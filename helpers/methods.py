@@ -310,7 +310,6 @@ def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
     report("loading TensorFlow")
     import helpers.networks
     from helpers.networks.weights import KINDS, RANDOM
-    from helpers.training.identity import identify, name_of
     from helpers.training.predict import Segmenter
 
     weights = helpers.networks.resolve_weights(method.work)
@@ -342,13 +341,11 @@ def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
         precision=recipe.precision,
         seed=seed,
     )
-    folder = name_of(identify(model, stack, split, recipe, seed))
     training = helpers.training.train(
         model,
         stack,
         split,
         recipe,
-        settings.current().data_dir / "training" / folder,
         seed=seed,
         progress=False,
         on_step=lambda row: report(f"step {row['step']}"),

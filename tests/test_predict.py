@@ -7,7 +7,8 @@ import pytest
 from tiny_network import KERAS_WARNING, small_cell, tiny_network
 
 from helpers.labels import Label
-from helpers.training import Preparation, as_input, build
+from helpers.training import Preparation, build
+from helpers.training.examples import as_input
 from helpers.training.predict import (
     Segmenter,
     label_tiled,

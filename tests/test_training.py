@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,25 +14,27 @@ import numpy as np
 import pytest
 from tiny_network import KERAS_WARNING, small_cell, tiny_network
 
+from helpers.cache import HOLDER, StorageError
 from helpers.labels import Label
+from helpers.settings import using
 from helpers.training import (
-    Items,
     Recipe,
-    Slices,
     Split,
-    as_input,
-    augment,
     build,
     choose_precision,
-    cross_entropy,
     device,
     device_name,
+    fit,
     items_of,
     plot_history,
     stream,
     train,
 )
 from helpers.training.device import precision_of
+from helpers.training.examples import Items, as_input, augment
+from helpers.training.fit import cross_entropy
+from helpers.training.prepare import Slices
+from helpers.training.train import differences, identify
 
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'helpers[networks]'")
 pytestmark = KERAS_WARNING
@@ -46,7 +49,6 @@ RECIPE = replace(
     steps=12,
     shift_px=3,
     validate_every=6,
-    checkpoint_every=2,
 )
 
 
@@ -222,6 +224,8 @@ sys.path[:0] = [{tests!r}]
 from pathlib import Path
 import test_training as t
 
+t.fit.CHECKPOINT_EVERY_S = 0.0
+
 def stop(row):
     if row["step"] == 7:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -240,8 +244,8 @@ def killed(tmp_path_factory):
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [path.name for path in sorted(folder.glob("checkpoint*"))] == [
-        "checkpoint-00000004.npz",
-        "checkpoint-00000006.npz",
+        "checkpoint-00000006.weights.h5",
+        "checkpoint.json",
     ]
     return folder
 
@@ -263,25 +267,26 @@ def test_a_killed_training_ends_with_the_same_weights(finished, killed, tmp_path
     assert run.history["loss"].tolist() == finished.history["loss"].tolist()
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, killed, tmp_path):
+@pytest.mark.parametrize("name", ["checkpoint-00000006.weights.h5", "checkpoint.json"])
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short", "gone"])
+def test_a_damaged_checkpoint_is_passed_over(finished, killed, tmp_path, name, damage):
     folder = copy_of(killed, tmp_path)
-    latest = folder / "checkpoint-00000006.npz"
-    content = bytearray(latest.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    latest.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"checkpoint-00000006.npz is damaged .* goes on from"):
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    if damage == "a flipped bit":
+        content[len(content) // 2] ^= 0x80
+    path.write_bytes(content[:1000] if damage == "cut short" else content)
+    if damage == "gone":
+        path.unlink()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         run = train(network(), CELL, SPLIT, RECIPE, folder, progress=False)
-    assert same_weights(run.model, finished.model)
-
-
-def test_checkpoints_that_were_cut_short_are_passed_over(finished, killed, tmp_path):
-    folder = copy_of(killed, tmp_path)
-    for path in folder.glob("checkpoint*"):
-        path.write_bytes(path.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match="is damaged"):
-        run = train(network(), CELL, SPLIT, RECIPE, folder, progress=False)
+    said = [str(one.message) for one in caught if "is damaged" in str(one.message)]
+    assert bool(said) == ((damage, name) != ("gone", "checkpoint.json"))
+    assert all("training begins anew" in text for text in said)
     assert len(run.history) == 12
     assert same_weights(run.model, finished.model)
+    assert not list(folder.glob("checkpoint*"))
 
 
 @pytest.mark.parametrize(
@@ -328,12 +333,159 @@ def test_damaged_results_are_computed_again(finished, tmp_path):
     assert same_weights(run.model, finished.model)
 
 
-def test_the_folder_is_named_after_all_that_matters(tmp_path, monkeypatch, settings):
-    monkeypatch.setattr("helpers.settings.current", lambda: settings)
-    recipe = replace(RECIPE, steps=1)
-    one, two, three = (
-        train(network(), CELL, SPLIT, recipe, seed=seed, progress=False) for seed in (0, 1, 0)
+def test_a_training_of_another_computer_is_taken(finished, tmp_path, monkeypatch):
+    """Other precision, Python, Keras and drivers, which draw other last digits; no lock is needed.
+
+    The folder is read-only, as one that a teacher shares may be.
+    """
+
+    def refuse(*_):
+        raise AssertionError("reading needs no lock")
+
+    monkeypatch.setattr(sys.modules["helpers.training.train"], "locked", refuse)
+    folder = copy_of(finished.folder, tmp_path)
+    record = json.loads((folder / "record.json").read_text())
+    there = {"device": "a GPU", "versions": {"python": "3.13.0", "keras": "3.5.0"}}
+    (folder / "record.json").write_text(json.dumps(record | there))
+    other = "float32" if record["precision"] == "bfloat16" else "bfloat16"
+    model = network(precision=other)
+    model.set_weights([weight * (1 + 1e-7) for weight in model.get_weights()])
+    run = train(
+        model, CELL, SPLIT, replace(RECIPE, precision=other), folder, progress=False,
+        on_step=lambda row: pytest.fail("it was trained again"),
+    )  # fmt: skip
+    assert run.reused
+    assert same_weights(run.model, finished.model)
+    assert run.record == record | there
+
+
+def test_options_that_another_keras_does_not_have_do_not_count(monkeypatch):
+    here = identify(network(), CELL, SPLIT, RECIPE, 0)
+    model = network()
+    config = json.loads(model.to_json())
+    for layer in config["config"]["layers"]:
+        layer["config"] |= {"quantization_config": None, "renorm": False, "name": "another"}
+        layer["name"] = f"another_{layer['name']}"
+        layer["config"]["dtype"] = {"class_name": "DTypePolicy", "config": {"name": "float32"}}
+    text = json.dumps(config)
+    for layer in model.layers:
+        text = text.replace(f'"{layer.name}"', f'"another_{layer.name}"')
+    monkeypatch.setattr(type(model), "to_json", lambda model: text)
+    assert differences(identify(model, CELL, SPLIT, RECIPE, 0), here) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"dropout": 0.3}, "layers"),
+        ({"input_shape": (48, 64, 1)}, "layers"),
+        ({"name": "other"}, "network"),
+        ({"seed": 2}, "initial_weights"),
+    ],
+)
+def test_another_network_is_another_training(change, where):
+    one, other = (identify(network(**kind), CELL, SPLIT, RECIPE, 0) for kind in ({}, change))
+    assert where in [text.partition(":")[0] for text in differences(one, other)]
+
+
+def test_frozen_layers_are_another_training():
+    model = network()
+    before = identify(model, CELL, SPLIT, RECIPE, 0)
+    model.layers[2].trainable = False
+    after = identify(model, CELL, SPLIT, RECIPE, 0)
+    assert [text.partition(":")[0] for text in differences(before, after)] == ["layers"]
+
+
+@pytest.mark.parametrize("index", [*SPLIT.train, *SPLIT.test])
+@pytest.mark.parametrize("what", ["_labels", "_image"])
+def test_one_slice_with_other_content_is_another_training(index, what):
+    read = getattr(CELL, what)
+
+    def changed(wanted):
+        content = read(wanted).copy()
+        content[60, 60] = 4 if wanted == index else content[60, 60]
+        return content
+
+    model = network()
+    one, other = (
+        identify(model, stack, SPLIT, RECIPE, 0)
+        for stack in (CELL, replace(CELL, name="the same cell", **{what: changed}))
     )
+    assert [text.partition(":")[0] for text in differences(one, other)] == ["slices"]
+    assert identify(model, replace(CELL, name="x", licence="y"), SPLIT, RECIPE, 0) == one
+
+
+def test_the_ground_truth_that_is_learnt_from_counts_and_no_other():
+    model, several = network(), replace(RECIPE, several_nuclei=True)
+    no_nuclei = replace(CELL, _nuclei=CELL._labels)
+    assert identify(model, no_nuclei, SPLIT, RECIPE, 0) == identify(model, CELL, SPLIT, RECIPE, 0)
+    assert identify(model, no_nuclei, SPLIT, several, 0) != identify(model, CELL, SPLIT, several, 0)
+
+
+def test_a_cell_that_is_run_again_takes_up_what_it_did(tmp_path):
+    model, recipe = network(), replace(RECIPE, steps=2)
+    first = train(model, CELL, SPLIT, recipe, tmp_path / "a", progress=False)
+    again = train(model, CELL, SPLIT, recipe, tmp_path / "a", progress=False)
+    assert again.reused
+    assert again.record == first.record
+    assert again.record["weights"] == "random, tiny"
+    # Another training goes on from the trained weights, and says so.
+    more = train(model, CELL, SPLIT, replace(recipe, steps=3), tmp_path / "b", progress=False)
+    assert not more.reused
+    assert more.record["weights"] == "random, tiny, then trained"
+
+
+def test_an_interrupted_training_leaves_the_model_as_it_was(finished, tmp_path):
+    model = network()
+
+    def interrupt(row):
+        if row["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(model, CELL, SPLIT, RECIPE, tmp_path, progress=False, on_step=interrupt)
+    assert same_weights(model, network())
+    run = train(model, CELL, SPLIT, RECIPE, tmp_path, progress=False)
+    assert run.record["weights"] == "random, tiny"
+    assert same_weights(run.model, finished.model)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(StorageError, match="data is a file, and a folder is needed"):
+        train(network(), CELL, SPLIT, RECIPE, tmp_path / "data" / "training", progress=False)
+
+
+def test_those_who_wait_can_read_who_trains(tmp_path):
+    said = []
+    train(
+        network(), CELL, SPLIT, replace(RECIPE, steps=1), tmp_path, progress=False,
+        on_step=lambda _: said.append(json.loads((tmp_path / HOLDER).read_text())),
+    )  # fmt: skip
+    assert said[0]["what"] == "trains tiny"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"seed": 9}'])
+def test_a_damaged_identity_stops_nothing(content, settings):
+    """A default folder is named after what it holds."""
+    recipe = replace(RECIPE, steps=1)
+    with using(settings):
+        run = train(network(), CELL, SPLIT, recipe, progress=False)
+        (run.folder / "identity.json").write_text(content)
+        assert train(network(), CELL, SPLIT, recipe, progress=False).reused
+        (run.folder / "record.json").unlink()
+        again = train(network(), CELL, SPLIT, recipe, progress=False)
+    assert not again.reused
+    assert again.folder == run.folder
+    assert same_weights(again.model, run.model)
+
+
+def test_the_folder_is_named_after_all_that_matters(settings):
+    recipe = replace(RECIPE, steps=1)
+    with using(settings):
+        one, two, three = (
+            train(network(), CELL, SPLIT, recipe, seed=seed, progress=False) for seed in (0, 1, 0)
+        )
     assert one.folder.parent == settings.data_dir / "training"
     assert one.folder.name.startswith("tiny-phantom-quick-")
     assert one.folder == three.folder != two.folder
@@ -344,8 +496,8 @@ def test_a_time_budget_ends_training_and_the_cosine(tmp_path, monkeypatch):
     # Each look at the clock takes a tenth of a second, whatever else the machine does.
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: next(ticks) / 10)
-    monkeypatch.setattr("helpers.training.loop.time", clock)
-    recipe = replace(RECIPE, steps=100_000, max_minutes=0.1, checkpoint_every=10_000)
+    monkeypatch.setattr(fit, "time", clock)
+    recipe = replace(RECIPE, steps=100_000, max_minutes=0.1)
     run = train(network(), CELL, SPLIT, recipe, tmp_path, progress=False)
     assert run.record["ended_by"] == "max_minutes"
     assert 0.1 <= run.record["minutes"] < 0.12
@@ -429,7 +581,7 @@ def test_a_live_figure_grows_and_vanishes(monkeypatch, tmp_path):
     """In a running notebook a figure is shown once and updated, in the built book none."""
     from IPython import display
 
-    from helpers.training import history, loop
+    from helpers.training import history
 
     shown = []
 
@@ -444,7 +596,7 @@ def test_a_live_figure_grows_and_vanishes(monkeypatch, tmp_path):
     monkeypatch.setattr(display, "display", show)
     monkeypatch.setattr(history, "_REDRAW_SECONDS", 0.0)
     monkeypatch.setattr(history, "_REDRAW_SHARE", 1e9)
-    monkeypatch.setattr(loop, "is_live", lambda: True)
+    monkeypatch.setattr(fit, "is_live", lambda: True)
     train(network(), CELL, SPLIT, replace(RECIPE, steps=3), tmp_path / "a", progress=True)
     assert [type(one).__name__ for one in shown] == ["Image", "Image", "Image", "HTML"]
     shown.clear()
@@ -453,20 +605,8 @@ def test_a_live_figure_grows_and_vanishes(monkeypatch, tmp_path):
     assert not shown
 
 
-def test_identity_knows_code_from_comments(tmp_path):
-    from helpers.training.identity import _meaning
-
-    one, two, three = (tmp_path / name for name in "abc")
-    one.write_text('def f(x):\n    """Do."""\n    return x\n')
-    two.write_text('# why\ndef f(x):\n    """Do it."""\n    return (x)\n')
-    three.write_text("def f(x):\n    return -x\n")
-    assert _meaning(one) == _meaning(two) != _meaning(three)
-
-
 def test_the_identity_is_the_same_in_another_process(killed):
     """Else nothing could be resumed or reused; the killed process wrote this one."""
     stored = json.loads((killed / "identity.json").read_text())
     network()  # Keras numbers the layers of a second model otherwise
-    from helpers.training.identity import identify
-
     assert identify(network(), CELL, SPLIT, RECIPE, 0) == stored

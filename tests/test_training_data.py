@@ -16,14 +16,13 @@ from helpers.labels import Label
 from helpers.training import (
     Preparation,
     Recipe,
-    Slices,
     Split,
     class_weights,
     items_of,
     load_slices,
     patch_corners,
-    resize_labels,
 )
+from helpers.training.prepare import Slices, resize_labels
 
 SAMPLE = (71, 82, 118, 151, 170, 215, 260)
 CELL = sources.load_stack("phantom")
@@ -53,7 +52,6 @@ def test_blocks_keep_test_slices_away_from_training_slices(seed):
     assert len(split.train) == 180
     assert 60 <= len(split.test) <= 120
     assert distance(split) == 6
-    assert split == Split.of("blocks", range(1, 301), seed)
 
 
 def test_blocks_fit_every_source():
@@ -89,8 +87,6 @@ def test_slices_can_be_named():
         Split(train=(), test=(71,))
     with pytest.raises(ValueError, match=r"names a slice twice"):
         Split(train=(71, 71), test=())
-    with pytest.raises(ValueError, match=r"split is 'random'; allowed are paper, blocks"):
-        Split.of("random", SAMPLE)
     with pytest.raises(ValueError, match=r"1 slices to divide; give at least 2"):
         Split.blocks([7])
     with pytest.raises(ValueError, match=r"fraction is 1.5; it must be between"):
@@ -121,7 +117,6 @@ def test_a_profile_changes_numbers_alone():
                     for name in ("profile", "batch", "steps", "validate_every")
                 },
                 validation_items=quick.validation_items,
-                checkpoint_every=quick.checkpoint_every,
             )
             == quick
         )

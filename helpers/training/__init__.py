@@ -21,45 +21,34 @@ from helpers.training.compare import (
     styled,
     summary_of,
 )
-from helpers.training.device import build, choose_precision, device_name, precision
-from helpers.training.history import COLUMNS, plot_history
-from helpers.training.objective import class_weights, cross_entropy
-from helpers.training.patches import patch_corners, patch_starts
-from helpers.training.pipeline import Items, as_input, augment, items_of, stream
+from helpers.training.device import build, choose_precision, device_name
+from helpers.training.examples import items_of, patch_corners, stream
+from helpers.training.fit import class_weights
+from helpers.training.history import plot_history
 from helpers.training.predict import segment
-from helpers.training.prepare import Preparation, Slices, load_slices, resize_labels
+from helpers.training.prepare import Preparation, load_slices
 from helpers.training.recipe import Recipe
-from helpers.training.run import Run, train
 from helpers.training.split import Split
+from helpers.training.train import train
 
 __all__ = [
-    "COLUMNS",
     "PAPER_GRID",
-    "Items",
     "Preparation",
     "Recipe",
-    "Run",
-    "Slices",
     "Split",
-    "as_input",
-    "augment",
     "build",
     "choose_precision",
     "class_weights",
     "cost_of",
-    "cross_entropy",
     "device_name",
     "for_training",
     "items_of",
     "load_slices",
     "patch_corners",
-    "patch_starts",
     "plot_grid",
     "plot_history",
     "plot_result",
-    "precision",
     "recipe_table",
-    "resize_labels",
     "run_grid",
     "scores_of",
     "segment",

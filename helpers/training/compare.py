@@ -19,10 +19,10 @@ from helpers.labels import Label
 from helpers.metrics import accuracy, confusion_matrix, jaccard
 from helpers.show import figures
 from helpers.training.device import build
-from helpers.training.patches import patch_corners
+from helpers.training.examples import patch_corners
 from helpers.training.recipe import Recipe
-from helpers.training.run import train
 from helpers.training.split import Split
+from helpers.training.train import train
 
 SAMPLE_TRAINING_SLICES = (71, 118, 170, 215, 260)
 GAP_SLICES = 5

@@ -11,7 +11,7 @@ from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.machine import peak_memory_mb as process_peak_memory_mb
 from helpers.training.device import device_name, need_tensorflow
-from helpers.training.pipeline import as_input
+from helpers.training.examples import as_input
 from helpers.training.prepare import Preparation
 
 # Tiles begin at multiples of this, so that the pooling of each meets the same pixels as that of

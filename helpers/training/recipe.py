@@ -59,8 +59,6 @@ class Recipe:
         Steps between two looks at the test slices.
     validation_items : int
         Slices or patches looked at, spread evenly.
-    checkpoint_every : int
-        Steps between two checkpoints.
 
     Raises
     ------
@@ -95,7 +93,6 @@ class Recipe:
     precision: str = "auto"
     validate_every: int = 50
     validation_items: int = 4
-    checkpoint_every: int = 100
 
     def __post_init__(self):
         check_choice(self.profile, "profile", PROFILES)
@@ -110,7 +107,7 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}; it must be a number above 0.")
-        for name in ("validate_every", "validation_items", "checkpoint_every"):
+        for name in ("validate_every", "validation_items"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("l2", "shift_px"):
@@ -218,7 +215,6 @@ _PAPER = {
         shift_px=0,
         validate_every=250,
         validation_items=256,
-        checkpoint_every=250,
     ),
 }
 _FEW_MINUTES = {
@@ -253,5 +249,4 @@ _SMOKE = {
     "steps": 3,
     "validate_every": 3,
     "validation_items": 2,
-    "checkpoint_every": 3,
 }

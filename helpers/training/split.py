@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.settings import check_choice
-
-SPLITS = ("paper", "blocks")
 MAX_BLOCKS = 10
 
 
@@ -151,27 +148,6 @@ class Split:
             f"{len(numbers)} slices are too few for a gap of {gap} between training and test. "
             "Give more slices or a smaller gap, or name the slices: Split(train=..., test=...)."
         )
-
-    @classmethod
-    def of(cls, name: str, numbers: Iterable[int], seed: int = 0) -> "Split":
-        """Divide the slices in the way that has this name.
-
-        Parameters
-        ----------
-        name : {"paper", "blocks"}
-        numbers : iterable of int
-        seed : int
-
-        Returns
-        -------
-        Split
-
-        Raises
-        ------
-        ValueError
-            If there is no such way, or as `paper` and `blocks`.
-        """
-        return getattr(cls, check_choice(name, "split", SPLITS))(numbers, seed)
 
 
 def _checked(numbers: Iterable[int], fraction: float) -> np.ndarray:
