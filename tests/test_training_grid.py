@@ -33,14 +33,14 @@ def test_each_training_is_looked_at_after_each_third(tmp_path, monkeypatch):
     monkeypatch.setattr(
         compare,
         "train",
-        lambda *arguments, **options: train(*arguments, tmp_path / str(next(folders)), **options),
+        lambda *arguments, **options: train(
+            *arguments, tmp_path / str(next(folders)), progress=False, **options
+        ),
     )
     # Of 120 x 120 pixels there are 5 x 5 patches of 40 a slice: 3 steps an epoch.
     recipe = replace(Recipe.of("unet", "paper"), epochs=3, batch=8, patch_px=40, validation_items=4)
     configurations = [Configuration(10, "adam", 40), Configuration(20, "sgdm", 40)]
-    table = compare.run_grid(
-        small_cell(), Split((8,), (12,)), recipe, configurations, progress=False
-    )
+    table = compare.run_grid(small_cell(), Split((8,), (12,)), recipe, configurations)
     assert len(table) == LOOKS * len(configurations)
     assert table["layers"].tolist() == [10] * 3 + [20] * 3
     for _, one in table.groupby("layers"):

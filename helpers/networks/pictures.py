@@ -21,7 +21,7 @@ _ENCODER, _NEW, _ENDS = "#56b4e9", "#e69f00", "#999999"
 _SKIP, _PLACES = "#0072b2", "#d55e00"
 _TEXT_PT, _SMALL_PT = 9, 7.5
 # In inches.
-_TALLEST, _GAP, _LABEL_ROOM, _ARC_ROOM = 1.7, 0.12, 0.2, 0.75
+_WIDTH, _TALLEST, _GAP, _LABEL_ROOM, _ARC_ROOM = 7.5, 1.7, 0.12, 0.2, 0.75
 _NARROWEST_SLOT, _NARROWEST_BLOCK = 0.34, 0.05
 _MOST_LINES = 4
 """Up to so many convolutions are shown as lines in their block."""
@@ -180,7 +180,7 @@ def _blocks(nodes: list[Node], trunk: list) -> tuple[list[Block], list[int]]:
     return blocks, block_of
 
 
-def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
+def draw(model: keras.Model) -> Figure:
     """Draw a network: blocks from left to right, and arcs for what skips some of them.
 
     A block is a row of layers whose outputs have the same size: the taller, the more rows, the
@@ -191,8 +191,6 @@ def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
     ----------
     model : keras.Model
         From one of the functions of `helpers.networks`, with a fixed input size.
-    width_in : float
-        Width of the figure in inches.
 
     Returns
     -------
@@ -204,15 +202,15 @@ def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
         If the input size is not fixed.
     """
     blocks, skips = layout(model)
-    widths = _widths(blocks, width_in)
+    widths = _widths(blocks)
     tallest = max(block.rows for block in blocks)
     heights = [_TALLEST * math.sqrt(block.rows / tallest) for block in blocks]
     top = _TALLEST / 2 + _LABEL_ROOM + (_ARC_ROOM if skips else 0.1)
     bottom = -_TALLEST / 2 - 0.85
     # Made through pyplot, so that a notebook can display it; closed, so that it does so once.
-    figure = plt.figure(figsize=(width_in, top - bottom), layout="none")
+    figure = plt.figure(figsize=(_WIDTH, top - bottom), layout="none")
     plt.close(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width_in), ylim=(bottom, top))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, _WIDTH), ylim=(bottom, top))
     axes.axis("off")
 
     centres, x = [], 0.0
@@ -220,7 +218,7 @@ def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
         slot = max(width, _NARROWEST_SLOT) + _GAP
         centres.append(x + slot / 2)
         x += slot
-    shift = (width_in - x) / 2
+    shift = (_WIDTH - x) / 2
     centres = [centre + shift for centre in centres]
     for i in range(1, len(blocks)):
         ends = centres[i - 1] + widths[i - 1] / 2, centres[i] - widths[i] / 2
@@ -234,14 +232,14 @@ def draw(model: keras.Model, *, width_in: float = 7.5) -> Figure:
     return figure
 
 
-def _widths(blocks: list[Block], width_in: float) -> list[float]:
+def _widths(blocks: list[Block]) -> list[float]:
     """Return the blocks' widths, as wide as the figure allows."""
 
     def widths(scale: float) -> list[float]:
         return [max(_NARROWEST_BLOCK, scale * math.sqrt(block.channels)) for block in blocks]
 
     scale = 0.05
-    while sum(max(w, _NARROWEST_SLOT) + _GAP for w in widths(scale)) > width_in and scale > 1e-4:
+    while sum(max(w, _NARROWEST_SLOT) + _GAP for w in widths(scale)) > _WIDTH and scale > 1e-4:
         scale *= 0.95
     return widths(scale)
 

@@ -309,9 +309,6 @@ def run_grid(
     split: Split,
     recipe: Recipe,
     configurations: Iterable[Configuration] = PAPER_GRID,
-    *,
-    seed: int = 0,
-    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Train the paper's U-Net in several configurations, and score each on the test slices.
 
@@ -325,9 +322,6 @@ def run_grid(
         With a constant rate; its optimiser and patches give way to those of each configuration.
     configurations : iterable of Configuration
         By default all that the paper tried.
-    seed : int
-    progress : bool, optional
-        As for `helpers.training.train`.
 
     Returns
     -------
@@ -361,9 +355,8 @@ def run_grid(
             (each.patch_px, each.patch_px, 1),
             layers=each.layers,
             precision=chosen.precision,
-            seed=seed,
         )
-        run = train(model, stack, split, chosen, seed=seed, progress=progress)
+        run = train(model, stack, split, chosen)
         for look in run.history.dropna(subset=["validation_accuracy"]).itertuples():
             rows.append(
                 {
@@ -380,16 +373,13 @@ def run_grid(
     return pd.DataFrame(rows)
 
 
-def plot_grid(
-    table: pd.DataFrame, column: str = "accuracy", *, source: str | None = None
-) -> Figure:
-    """Draw a grid: a panel a patch size, a colour an optimiser, a line style a number of layers.
+def plot_grid(table: pd.DataFrame, *, source: str | None = None) -> Figure:
+    """Draw a grid's accuracy: a panel a patch size, a colour an optimiser, a line style a depth.
 
     Parameters
     ----------
     table : DataFrame
         From `run_grid`.
-    column : {"accuracy", "nucleus_jaccard"}
     source : str, optional
         Shown below, as by `helpers.show.subplots`.
 
@@ -412,11 +402,16 @@ def plot_grid(
             chosen = table[table["patch_px"] == size]
             for (layers, name), one in chosen.groupby(["layers", "optimiser"]):
                 axis.plot(
-                    one["epochs"], one[column], "o", ls=_LINES[layers], ms=4, color=colours[name]
+                    one["epochs"],
+                    one["accuracy"],
+                    "o",
+                    ls=_LINES[layers],
+                    ms=4,
+                    color=colours[name],
                 )
             axis.set(title=f"patches of {size}", xlabel="epochs", ylim=(0, 1))
             axis.spines[["top", "right"]].set_visible(False)
-        axes[0, 0].set_ylabel(column.replace("_", " "))
+        axes[0, 0].set_ylabel("accuracy")
         entries = [Line2D([], [], color=colours[name], label=name) for name in names]
         for layers in sorted(table["layers"].unique()):
             entries.append(Line2D([], [], color="0.3", ls=_LINES[layers], label=f"{layers} layers"))

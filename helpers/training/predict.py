@@ -37,8 +37,6 @@ class Segmenter:
     tile_px : int, optional
         Side of the tiles, for a network that was trained on patches and takes inputs of this
         size. Without it the network sees whole slices, resized to its input.
-    overlap_px : int, optional
-        See `tile_probabilities`.
 
     Raises
     ------
@@ -54,7 +52,6 @@ class Segmenter:
         preparation: Preparation | None = None,
         batch: int = 2,
         tile_px: int | None = None,
-        overlap_px: int | None = None,
     ):
         _, height, width, channels = model.input_shape
         if batch < 1:
@@ -68,7 +65,7 @@ class Segmenter:
                 f"{model.name} takes {height} x {width}, and tile_px is {tile_px}; they must agree."
             )
         self.batch, self.tile_px = batch, tile_px
-        self._shape, self._channels, self._overlap_px = (height, width), channels, overlap_px
+        self._shape, self._channels = (height, width), channels
         self._pixel_size_nm = pixel_size_nm
         self._preparation = preparation or Preparation()
         self._predict = predictor(model)
@@ -127,7 +124,6 @@ class Segmenter:
             self._predict,
             channels=self._channels,
             tile_px=self.tile_px,
-            overlap_px=self._overlap_px,
             batch=self.batch,
             shape=image.shape,
         )
@@ -205,7 +201,7 @@ def segment(stack: Stack, model, *, slices: Iterable[int] | None = None, **optio
     slices : iterable of int, optional
         Slice numbers; by default all.
     **options
-        ``preparation``, ``batch``, ``tile_px`` and ``overlap_px``, as for `Segmenter`.
+        ``preparation``, ``batch`` and ``tile_px``, as for `Segmenter`.
 
     Returns
     -------
