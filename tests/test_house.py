@@ -37,7 +37,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms that do not keep a rule yet.
 OPEN = {
-    "exports": {"results"},
+    "exports": set(),
     "settings": set(),
 }
 

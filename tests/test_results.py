@@ -21,7 +21,7 @@ from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.machine import peak_memory_mb
 from helpers.metrics import jaccard_of_masks
-from helpers.results import evaluation, tables
+from helpers.results import evaluation, selection, tables
 from helpers.results.runs import About, Record, read_run, results_dir
 from helpers.results.tables import read_csv, write_csv
 from helpers.settings import using
@@ -321,11 +321,11 @@ def test_training_slices_are_marked(stack, truth):
     unknown = results.evaluate(Segmenter(truth), stack, About("b", training_slices=None))
     assert unknown["training"].isna().all()
     table = results.load_runs()
-    assert results.summary(results.select(table, window=None))["training"].tolist() == [
+    assert selection.summary(results.select(table, window=None))["training"].tolist() == [
         "1 of 2",
         "not known which",
     ]
-    only_test = results.summary(results.select(table, window=None, test_only=True))
+    only_test = selection.summary(results.select(table, window=None, test_only=True))
     assert only_test["slices"].tolist() == [1]
     assert only_test["training"].tolist() == ["none"]
 
@@ -535,25 +535,39 @@ def _rows(method, values, present, metric="jaccard", origin="computed"):
     )
 
 
+def test_runs_can_be_chosen_and_ordered(stack, truth):
+    for name in ("a", "b", "c"):
+        results.evaluate(Segmenter(truth), stack, name)
+    only = [("c", "default"), ("a", "default"), ("none", "default")]
+    assert list(results.load_runs(only=only)["method"].unique()) == ["c", "a"]
+    assert results.records(only=only)["method"].tolist() == ["c", "a"]
+
+
+def test_a_selection_knows_its_slices(stack, truth):
+    table = results.evaluate(Segmenter(truth), stack, About("a", training_slices=[2]))
+    chosen = results.select(table, window=None)
+    assert (chosen.slices, chosen.training_slices, chosen.test_slices) == ([1, 2], [2], [1])
+
+
 def test_summary_says_what_it_averages():
     a = _rows("a", [np.nan, 0.5, 0.7, 0.9], [False, True, True, True])
     b = _rows("b", [0.0, 0.4, np.nan], [False, True, True])
     table = pd.concat([a, b])
-    out = results.summary(results.select(table, window=None))
+    out = selection.summary(results.select(table, window=None))
     assert out["mean"].tolist() == pytest.approx([0.7, 0.4])
     assert out["slices"].tolist() == [3, 1]
     assert out["undefined"].tolist() == [0, 1]
     assert out["missing"].tolist() == [0, 1]
     assert out["window"].tolist() == ["all: 2-4", "all: 2-2"]
     assert out["no nucleus"].tolist() == ["1 left out"] * 2
-    zero = results.summary(results.select(table, window=(1, 2), without=tables.PAPER_RULE))
+    zero = selection.summary(results.select(table, window=(1, 2), without=selection.PAPER_RULE))
     assert zero["mean"].tolist() == [0.25, 0.2]
     assert zero["no nucleus"].tolist() == ["1 count 0"] * 2
     assert zero["window"].tolist() == ["1-2"] * 2
-    given = results.summary(results.select(table, window=(1, 2), without=tables.AS_GIVEN))
+    given = selection.summary(results.select(table, window=(1, 2), without=selection.AS_GIVEN))
     assert given["mean"].tolist() == [0.5, 0.2]
     assert given["undefined"].tolist() == [1, 0]
-    inside = results.summary(results.select(table, window=(2, 4), slices=(n for n in (2, 4))))
+    inside = selection.summary(results.select(table, window=(2, 4), slices=(n for n in (2, 4))))
     assert inside["mean"].tolist() == pytest.approx([0.7, 0.4])
     assert inside["no nucleus"].tolist() == ["none in it"] * 2
 
@@ -572,4 +586,4 @@ def test_summary_says_what_it_averages():
 def test_summary_refuses_what_it_cannot_average(arguments, message):
     table = _rows("a", [0.5, 0.7], [True, True])
     with pytest.raises(ValueError, match=message):
-        results.summary(results.select(table, **{"window": None, **arguments}))
+        selection.summary(results.select(table, **{"window": None, **arguments}))

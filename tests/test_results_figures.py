@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from skimage.color import rgb2lab
 
 from helpers import results, show
-from helpers.results import figures, statistics, tables
+from helpers.results import figures, selection, statistics, tables
 from helpers.results.figures import _on_front
 
 
@@ -100,7 +100,7 @@ def test_the_chart_shows_values_at_the_cursor(browser, tmp_path, table, width, t
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert (log.errors, log.remote) == ([], [])
     key = page.locator(".hela-line").first.evaluate("e => getComputedStyle(e).stroke")
-    light, dark = results.method_colours(table["method"])["slow"]
+    light, dark = figures.method_colours(table["method"])["slow"]
     expected = np.round(np.array(to_rgb(light if theme == "light" else dark)) * 255).astype(int)
     assert [int(part) for part in re.findall(r"\d+", key)] == expected.tolist()
     page.close()
@@ -195,7 +195,7 @@ def test_keys_have_the_colour_of_the_page(browser, tmp_path, runs, theme, nth):
         )
         for at in (-3, -2, -1)
     )
-    colour = results.method_colours(runs["method"])["fast"][nth]
+    colour = figures.method_colours(runs["method"])["fast"][nth]
     rgb = "rgb({}, {}, {})".format(*(round(255 * part) for part in to_rgb(colour)))
     assert (disc[0], square[0], ring[1]) == (rgb, rgb, rgb)
     assert ring[0] == "rgba(0, 0, 0, 0)"
@@ -267,7 +267,7 @@ def test_pareto(table, costs, cost):
     axis = figure.axes[0]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["fast <b>", "slow"]
-    means = results.summary(chosen)["mean"]
+    means = selection.summary(chosen)["mean"]
     expected = [
         (0.0 if cost == "training_minutes" else 0.1, means["fast <b>", "computed", "r"]),
         (12.0 if cost == "training_minutes" else 3.0, means["slow", "computed", "again"]),
@@ -276,6 +276,54 @@ def test_pareto(table, costs, cost):
     np.testing.assert_allclose(found, expected)
     with pytest.raises(ValueError, match="no run has a mean and"):
         results.pareto(chosen, costs.iloc[:0], cost=cost)
+
+
+def test_curves_of_several_choices_are_those_of_one(table):
+    both = results.curves(results.select(table, window=None))
+    parts = [results.select(table, window=None, methods=[name]) for name in ("fast <b>", "slow")]
+    assert [(each.name, each.colour, each.nth) for each in results.curves(*parts)] == [
+        (each.name, each.colour, each.nth) for each in both
+    ]
+
+
+def test_means_over_choices_of_slices(table):
+    wide, narrow = (results.select(table, window=w) for w in ((11, 40), (20, 30)))
+    figure = results.means_over({"a": {"wide": wide, "narrow": narrow}, "b": {}})
+    left, right = figure.axes
+    means = results.by_slice(wide).mean()
+    lines = dict(zip(means.index, left.lines, strict=True))
+    for name, line in lines.items():
+        np.testing.assert_allclose(line.get_ydata()[0], means[name])
+    assert right.get_title() == "b: nothing here"
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(means.index)
+
+
+def test_two_means_are_joined(table):
+    all_slices, few = (results.select(table, window=w) for w in (None, (20, 38)))
+    axis = results.two_means(all_slices, few, x_label="score").axes[0]
+    first, second = (results.by_slice(each).mean() for each in (all_slices, few))
+    joined = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2]
+    np.testing.assert_allclose(joined, np.column_stack([first, second]))
+    assert axis.get_yticklabels()[0].get_text() == "fast <b>, r"
+
+
+def test_one_score_against_another(table):
+    more = pd.concat([table, table.assign(metric="dice", value=table["value"] ** 2)])
+    chosen = [results.select(more, window=None, metric=name) for name in ("jaccard", "dice")]
+    axis = results.against(*chosen).axes[0]
+    drawn = np.concatenate([line.get_xydata() for line in axis.lines if len(line.get_xdata())])
+    assert len(drawn) == len(table)
+    np.testing.assert_allclose(drawn[:, 1], drawn[:, 0] ** 2)
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "white"]
+    assert sum(len(line.get_xdata()) for line in hollow) == table["training"].sum()
+
+
+def test_a_table_has_equal_digits_and_names_as_text():
+    frame = pd.DataFrame({"method": ["<b>", "a"], "x": [0.12345, np.nan], "n": [1, 2]})
+    page = results.styled(frame, "Source: <i>.", digits={"x": 2}, best=False).to_html()
+    assert "0.12<" in page
+    assert not re.search("<b>|<i>|nan", page)
+    assert page == results.styled(frame, "Source: <i>.", digits={"x": 2}).to_html()
 
 
 def test_the_front_has_what_nothing_beats():

@@ -5,7 +5,7 @@ from real_data import need_files, open_sample
 
 from helpers import results
 from helpers.data import figures, load_stack
-from helpers.results import published
+from helpers.results import published, selection
 from helpers.settings import Settings, using
 
 CENTRAL = (71, 216)
@@ -35,7 +35,7 @@ def table(published_settings):
     ],
 )
 def test_published_means(table, window, digits, means):
-    found = results.summary(results.select(table, window=window))["mean"].droplevel(
+    found = selection.summary(results.select(table, window=window))["mean"].droplevel(
         ["origin", "run"]
     )
     assert tuple(found[list(METHODS)].round(digits))[: len(means)] == means
@@ -53,8 +53,14 @@ def test_published_rows_say_what_they_are(table):
     assert (table.loc[~table["present"], "value"] == 0).all()
 
 
+def test_curves_can_be_chosen_and_ordered(published_settings):
+    with using(published_settings):
+        found = results.load_published(["VGG16", "image processing", "none"])
+    assert list(found["method"].unique()) == ["VGG16", "image processing"]
+
+
 def test_test_only_leaves_out_what_may_have_been_trained_on(table):
-    found = results.summary(results.select(table, window=(75, 225), test_only=True))
+    found = selection.summary(results.select(table, window=(75, 225), test_only=True))
     assert set(found.index.get_level_values("method")) == {"image processing", "U-Net"}
     assert found["slices"].droplevel(["origin", "run"])["U-Net"] == 151 - 40
 

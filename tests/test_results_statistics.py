@@ -6,7 +6,7 @@ import pytest
 from scipy.signal import lfilter
 
 from helpers.results import statistics
-from helpers.results.tables import short_names
+from helpers.results.selection import short_names
 
 
 def autoregressive(phi, slices, series, seed=1):

@@ -1,15 +1,15 @@
 """Figures of results: curves over the slices, means with intervals, cost and quality."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.labels import Label
+from helpers.results.selection import Selection, by_slice, short_names, summary
 from helpers.results.statistics import mean_intervals
-from helpers.results.tables import Selection, by_slice, short_names, summary
 from helpers.settings import check_choice
 from helpers.show.charts import Curve
 from helpers.show.figures import subplots
@@ -63,35 +63,36 @@ def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {method: COLOURS[at % len(COLOURS)] for at, method in enumerate(dict.fromkeys(methods))}
 
 
-def curves(selection: Selection) -> list[Curve]:
+def curves(*selections: Selection) -> list[Curve]:
     """Take from scores what a chart draws: a curve a method, each with its name and colour.
 
     Parameters
     ----------
-    selection : Selection
-        From `helpers.results.select`.
+    *selections : Selection
+        From `helpers.results.select`; of one table, and of different methods if several.
 
     Returns
     -------
     list of Curve
         Published ones first, so that others are drawn over them.
     """
-    wide = by_slice(selection)
-    colours = method_colours(selection.methods)
     found, seen = [], Counter()
-    for key, name in zip(selection.runs, wide.columns, strict=True):
-        method, origin, _run = key
-        found.append(
-            Curve(
-                name=name,
-                colour=colours[method][0],
-                dark_colour=colours[method][1],
-                values=wide[name].dropna(),
-                is_published=origin == "published",
-                nth=seen[method, origin],
+    for selection in selections:
+        wide = by_slice(selection)
+        colours = method_colours(selection.methods)
+        for key, name in zip(selection.runs, wide.columns, strict=True):
+            method, origin, _run = key
+            found.append(
+                Curve(
+                    name=name,
+                    colour=colours[method][0],
+                    dark_colour=colours[method][1],
+                    values=wide[name].dropna(),
+                    is_published=origin == "published",
+                    nth=seen[method, origin],
+                )
             )
-        )
-        seen[method, origin] += 1
+            seen[method, origin] += 1
     return sorted(found, key=lambda curve: not curve.is_published)
 
 
@@ -223,6 +224,117 @@ def pareto(
     axis.set_ylabel(f"{axis_title(selection)}: mean")
     axis.grid(alpha=0.25)
     return figure
+
+
+def means_over(
+    panels: Mapping[str, Mapping[str, Selection]],
+    *,
+    x_label: str = "",
+    width_in: float = 7.5,
+    source: str | None = None,
+) -> Figure:
+    """Draw how the mean of each method changes from one choice of slices to the next.
+
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to Selection
+        Title of each panel, and what it averages, from left to right, with its name below.
+    x_label : str
+    width_in : float
+        Width of the figure in inches.
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line a method. A panel without selections says "nothing here".
+    """
+    size_in = width_in, 3.8
+    figure, axes = subplots(1, len(panels), figsize=size_in, source=source, squeeze=False)
+    drawn = {}
+    for axis, (title, selections) in zip(axes[0], panels.items(), strict=True):
+        axis.set_title(title if selections else f"{title}: nothing here")
+        if not selections:
+            axis.set_axis_off()
+            continue
+        means = pd.DataFrame({name: by_slice(each).mean() for name, each in selections.items()})
+        one = next(iter(selections.values()))
+        colours = method_colours(one.methods)
+        names = dict(zip(short_names(one.runs), one.runs, strict=True))
+        for name, row in means.iterrows():
+            (drawn[name],) = axis.plot(row.index, row, "o-", color=colours[names[name][0]][0])
+        axis.set(xlabel=x_label, ylabel=f"{axis_title(one)}: mean")
+        axis.margins(x=0.1)
+    _name_methods(figure, drawn)
+    return figure
+
+
+def two_means(
+    hollow: Selection, filled: Selection, *, x_label: str, source: str | None = None
+) -> Figure:
+    """Draw two means of each run, joined by a line.
+
+    Parameters
+    ----------
+    hollow, filled : Selection
+        From `helpers.results.select`, of the same runs.
+    x_label : str
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    first, second = (by_slice(each).mean() for each in (hollow, filled))
+    colours = method_colours(hollow.methods)
+    figure, axis = _axes((7.5, 0.8 + 0.36 * len(first)), source)
+    for at, (name, (method, _, _)) in enumerate(zip(first.index, hollow.runs, strict=True)):
+        colour = colours[method][0]
+        axis.plot([first[name], second[name]], [at, at], color=colour)
+        axis.plot(first[name], at, "o", color=colour, markerfacecolor="white")
+        axis.plot(second[name], at, "o", color=colour)
+    axis.set_yticks(range(len(first)), [f"{method}, {run}" for method, _, run in hollow.runs])
+    axis.invert_yaxis()
+    axis.set_xlabel(x_label)
+    return figure
+
+
+def against(across: Selection, upward: Selection, *, source: str | None = None) -> Figure:
+    """Draw one score of each run and slice against another, upward on a logarithmic axis.
+
+    Parameters
+    ----------
+    across, upward : Selection
+        From `helpers.results.select`, of the same table.
+    source : str, optional
+        Shown below, as by `helpers.show.subplots`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A dot a run and slice; hollow where the method was trained on it.
+    """
+    keys = ["method", "origin", "run", "slice"]
+    first = across.counting.set_index(keys)[["value", "training"]]
+    points = first.join(upward.counting.set_index(keys)["value"].rename("other")).dropna()
+    colours = method_colours(across.methods)
+    figure, axis = _axes((7.5, 4.6), source)
+    drawn = {}
+    for (method, trained), some in points.groupby(["method", "training"], sort=False):
+        colour = colours[method][0]
+        face = "white" if trained else colour
+        axis.plot(some["value"], some["other"], "o", color=colour, markerfacecolor=face)
+        (drawn[method],) = axis.plot([], [], "o", color=colour)
+    axis.set(yscale="log", xlabel=axis_title(across), ylabel=axis_title(upward))
+    _name_methods(figure, drawn)
+    return figure
+
+
+def _name_methods(figure: Figure, drawn: dict) -> None:
+    options = {"loc": "outside upper center", "ncols": 3, "fontsize": 11, "frameon": False}
+    figure.legend(list(drawn.values()), list(drawn), **options)
 
 
 def axis_title(selection: Selection) -> str:

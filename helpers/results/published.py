@@ -1,5 +1,6 @@
 """What the authors published: per-slice curves, and segmentations recovered from their figures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,8 +64,13 @@ classes allow, and near that of the authors' segmentations scored so.
 """
 
 
-def load_published() -> pd.DataFrame:
+def load_published(methods: Iterable[str] | None = None) -> pd.DataFrame:
     """Read the per-slice curves that the authors published.
+
+    Parameters
+    ----------
+    methods : iterable of str, optional
+        These alone, in this order; by default all of `CURVES`.
 
     Returns
     -------
@@ -115,7 +121,14 @@ def load_published() -> pd.DataFrame:
                     }
                 )
             )
-    return as_table(pd.concat(rows, ignore_index=True))
+    table = as_table(pd.concat(rows, ignore_index=True))
+    if methods is None:
+        return table
+    places = {method: place for place, method in enumerate(methods)}
+    table = table[table["method"].isin(places)]
+    return table.sort_values(
+        "method", key=lambda names: names.map(places), kind="stable", ignore_index=True
+    )
 
 
 @lru_cache(maxsize=len(FIGURES))

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -379,7 +379,10 @@ def label_maps(
 
 
 def read_runs(
-    *, source: str | None = None, profile: str | None = None
+    *,
+    source: str | None = None,
+    profile: str | None = None,
+    only: Iterable[tuple[str, str]] | None = None,
 ) -> dict[Path, tuple[Record, pd.DataFrame]]:
     """Read all runs that are complete.
 
@@ -389,11 +392,13 @@ def read_runs(
         Those on slices from this source alone.
     profile : str, optional
         By default that of the settings; ``all`` for every one.
+    only : iterable of (str, str), optional
+        Methods and runs: these alone, in this order.
 
     Returns
     -------
     dict of Path to (Record, DataFrame)
-        In the order of their folders' names.
+        In the order of their folders' names, or of `only`.
 
     Warns
     -----
@@ -404,7 +409,12 @@ def read_runs(
     profile = profile or settings.current().profile
     found = {}
     pattern = "/".join((source or "*", "*" if profile == "all" else profile, "*", "*"))
-    for folder in sorted(path for path in top.glob(pattern) if path.is_dir()):
+    folders = sorted(path for path in top.glob(pattern) if path.is_dir())
+    if only is not None:
+        places = {tuple(names): place for place, names in enumerate(only)}
+        folders = [each for each in folders if each.parts[-2:] in places]
+        folders.sort(key=lambda folder: places[folder.parts[-2:]])
+    for folder in folders:
         try:
             record, table = read_run(folder)
             if not record.complete:
@@ -418,12 +428,17 @@ def read_runs(
     return found
 
 
-def records(*, source: str | None = None, profile: str | None = None) -> pd.DataFrame:
+def records(
+    *,
+    source: str | None = None,
+    profile: str | None = None,
+    only: Iterable[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
     """List what all complete runs were and what they cost.
 
     Parameters
     ----------
-    source, profile
+    source, profile, only
         As for `read_runs`.
 
     Returns
@@ -431,16 +446,21 @@ def records(*, source: str | None = None, profile: str | None = None) -> pd.Data
     DataFrame
         A row a run, a column an entry of `Record`.
     """
-    found = read_runs(source=source, profile=profile)
+    found = read_runs(source=source, profile=profile, only=only)
     return pd.DataFrame([asdict(record) for record, _ in found.values()])
 
 
-def load_runs(*, source: str | None = None, profile: str | None = None) -> pd.DataFrame:
+def load_runs(
+    *,
+    source: str | None = None,
+    profile: str | None = None,
+    only: Iterable[tuple[str, str]] | None = None,
+) -> pd.DataFrame:
     """Read the tables of all complete runs into one.
 
     Parameters
     ----------
-    source, profile
+    source, profile, only
         As for `read_runs`.
 
     Returns
@@ -450,7 +470,7 @@ def load_runs(*, source: str | None = None, profile: str | None = None) -> pd.Da
     """
     tables = [
         table.assign(source=record.source, profile=record.profile)
-        for record, table in read_runs(source=source, profile=profile).values()
+        for record, table in read_runs(source=source, profile=profile, only=only).values()
     ]
     if not tables:
         return as_table(pd.DataFrame(columns=[*COLUMNS, "source", "profile"]))
