@@ -101,8 +101,11 @@ def check_closed(line: np.ndarray, pixel_size_nm: float, open_ends: str) -> None
     Parameters
     ----------
     line : (y, x) array of bool
+        After the dilation, which closes small gaps.
     pixel_size_nm : float
+        Side of a pixel.
     open_ends : {"raise", "warn"}
+        What to do about an open piece.
 
     Raises
     ------

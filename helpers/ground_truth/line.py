@@ -19,6 +19,7 @@ def square(length_nm: float, pixel_size_nm: float) -> np.ndarray:
     length_nm : float
         Its side; rounded to whole pixels, at least one.
     pixel_size_nm : float
+        Side of a pixel.
 
     Returns
     -------

@@ -12,6 +12,7 @@ def generator(seed: int, name: str, *place: int) -> np.random.Generator:
     Parameters
     ----------
     seed : int
+        Of the whole cell.
     name : str
         What the numbers are for.
     *place : int
@@ -48,6 +49,7 @@ def smooth_noise(
     spacing_nm : float
         Distance between lattice points: the size of a feature.
     seed : int
+        Another seed gives another noise.
     name : str
         Noises of different names are independent.
 
@@ -80,7 +82,9 @@ def signed_distance(mask: np.ndarray, pixel_size_nm: float) -> np.ndarray:
     Parameters
     ----------
     mask : (y, x) array of bool
+        What is inside.
     pixel_size_nm : float
+        Size of a pixel.
 
     Returns
     -------
@@ -106,6 +110,7 @@ def distance_to_level(depth: np.ndarray, pixel_size_nm: float) -> np.ndarray:
     depth : (y, x) array of float32
         The surface: above 0 inside.
     pixel_size_nm : float
+        Size of a pixel.
 
     Returns
     -------

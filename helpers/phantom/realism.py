@@ -23,6 +23,7 @@ def grey_levels(image: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     Parameters
     ----------
     image : (y, x) array of uint8
+        One slice.
     labels : (y, x) array of uint8
         Numbers of `helpers.labels.Label`.
 
@@ -54,6 +55,7 @@ def grain_correlation(
     Parameters
     ----------
     image : (y, x) array
+        One slice, of any type.
     inside : (y, x) array of bool
         Where to measure. Keep it off edges between classes: these are not grain.
     axis : {0, 1}
@@ -126,6 +128,7 @@ def envelope_thickness_px(labels: np.ndarray) -> float:
     Parameters
     ----------
     labels : (y, x) array of uint8
+        One slice; numbers of `helpers.labels.Label`.
 
     Returns
     -------

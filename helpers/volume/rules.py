@@ -94,6 +94,7 @@ class Prepared:
     regions : (y, x) array of int32
         Superpixels, 0 for edges.
     background : (y, x) array of bool
+        Resin.
     """
 
     smoothed: np.ndarray
@@ -113,6 +114,7 @@ def prepare(
     image : (y, x) array of uint8
         One slice.
     constants : Constants
+        Scaled to its pixels.
     with_regions : bool
         False beyond the end of the nucleus, where only the background is wanted.
 
@@ -141,13 +143,16 @@ def unpack(
     Parameters
     ----------
     image : (y, x) array of uint8
+        The slice.
     prepared : (array, array)
         From `prepare`.
     constants : Constants
+        The same.
 
     Returns
     -------
     Prepared
+        With the smoothed slice, which is quicker made again than sent.
     """
     regions, packed = prepared
     return Prepared(
@@ -163,6 +168,7 @@ def unpack_mask(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     packed : array of uint8
         From `numpy.packbits`.
     shape : (int, int)
+        Of the mask, (y, x).
 
     Returns
     -------
@@ -180,12 +186,16 @@ def first_nucleus(prepared: Prepared, constants: Constants, rules: Rules) -> Fou
     Parameters
     ----------
     prepared : Prepared
+        That slice.
     constants : Constants
+        Scaled to its pixels.
     rules : Rules
+        Which of the improved rules hold.
 
     Returns
     -------
     Found
+        Empty where no region qualifies.
     """
     chosen = select_nucleus(prepared.regions, None, constants) & (prepared.regions > 0)
     allowed = ~prepared.background if rules.without_background else np.ones(chosen.shape, bool)
@@ -207,18 +217,37 @@ def next_nucleus(
     Parameters
     ----------
     prepared : Prepared
+        The slice.
     neighbour : Found
         Of the nearest slice, towards the centre, that has a nucleus.
     gap_nm : float
         Distance between the two slices.
     constants : Constants
+        Scaled to the slice's pixels.
     rules : Rules
+        Which of the improved rules hold.
     pixel_size_nm : float
+        Side of a pixel.
 
     Returns
     -------
     Found
         Empty where no region qualifies: the nucleus has ended.
+
+    Examples
+    --------
+    Two regions side by side, of which the neighbour vouches for one; pixels of 400 nm:
+
+    >>> regions = np.zeros((9, 16), np.int32)
+    >>> regions[2:7, 2:7], regions[2:7, 9:14] = 1, 2
+    >>> smoothed = np.where(regions > 0, 150, 100).astype(np.float32)
+    >>> prepared = Prepared(smoothed, regions, np.zeros(regions.shape, bool))
+    >>> below = np.zeros(regions.shape, bool)
+    >>> below[1:8, 1:8] = True
+    >>> neighbour = Found(below, below, 150.0)
+    >>> found = next_nucleus(prepared, neighbour, 50, Constants.at(400), Rules(), 400)
+    >>> np.unique(regions[found.nucleus])
+    array([0, 1], dtype=int32)
     """
     nothing = np.zeros(neighbour.votes.shape, bool)
     if not neighbour.votes.any():
@@ -254,13 +283,20 @@ def next_nucleus_as_published(
     Parameters
     ----------
     prepared : Prepared
+        The slice.
     neighbour : (y, x) array of bool, optional
         Where it is None or empty, the slice is taken on its own.
     constants : Constants
+        Scaled to the slice's pixels.
 
     Returns
     -------
     (y, x) array of bool
+        Empty where no region qualifies.
+
+    Notes
+    -----
+    Karabag et al. (2019), doi 10.3390/jimaging5090075; (2020), doi 10.1371/journal.pone.0230605.
     """
     chosen = select_nucleus(prepared.regions, neighbour, constants)
     level = measure_envelope(prepared.smoothed, chosen, constants)
