@@ -123,10 +123,11 @@ def run_all(
 ) -> pd.DataFrame:
     """Run methods on a stack, score them, and keep what they give in the results folder.
 
-    What has been computed with the same slices, numbers and code is not computed again; a training
-    that was interrupted goes on. The traditional methods run side by side, then the networks one
-    after the other, each with all cores: two at once would be no faster, and would spoil each
-    other's time. Each method has a process of its own, so that its peak of memory is its own.
+    What has been computed of the same pictures, with the same numbers and code, is not computed
+    again, whatever the stack is called; a training that was interrupted goes on. The traditional
+    methods run side by side, then the networks one after the other, each with all cores: two at
+    once would be no faster, and would spoil each other's time. Each method has a process of its
+    own, so that its peak of memory is its own.
 
     Parameters
     ----------

@@ -510,6 +510,30 @@ def test_tables_survive_a_file(tmp_path):
         tables.as_table([dict.fromkeys(tables.COLUMNS[:6], "1")])
 
 
+@pytest.mark.parametrize(("metric", "value"), [("jaccard", 9999), ("dice", -1), ("seconds", "inf")])
+def test_a_score_that_cannot_be_is_not_believed(stack, truth, metric, value):
+    results.evaluate(Segmenter(truth), stack, "shift")
+    path = results_dir() / "own/smoke/shift/default/table.csv"
+    table = pd.read_csv(path, keep_default_na=False)
+    table["value"] = table["value"].astype(str)
+    table.loc[table.index[table["metric"] == metric][0], "value"] = str(value)
+    path.write_text(table.to_csv(index=False))
+    with pytest.warns(UserWarning, match=f"is skipped: {metric} of slice .*which no score can be"):
+        assert results.load_runs().empty
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("slices", 5), ("method", None), ("parameters", []), ("pictures", {"1": 2}), ("seed", True)],
+)
+def test_a_record_of_other_types_is_named_and_skipped(stack, truth, entry, value):
+    results.evaluate(Segmenter(truth), stack, "shift")
+    path = results_dir() / "own/smoke/shift/default/record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), entry: value}))
+    with pytest.warns(UserWarning, match=f"is skipped: .*of the wrong type: {entry}"):
+        assert results.load_runs().empty
+
+
 def test_a_record_with_other_entries_is_refused(stack, truth):
     results.evaluate(Segmenter(truth), stack, "shift")
     folder = results_dir() / "own/smoke/shift/default"

@@ -163,10 +163,17 @@ def read_csv(path) -> pd.DataFrame:
     """
     text = {column: "str" for column, kind in _TYPES.items() if kind == "str"}
     # A method may be called "NA": only numbers and flags can be missing.
-    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=_MISSING)
-    return as_table(table)
+    table = as_table(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=_MISSING))
+    highest = np.where(table["metric"].isin(_SHARES), 1.0, np.finfo(float).max)
+    wrong = table[~(table["value"].isna() | table["value"].between(0, highest))]
+    if len(wrong):
+        first = wrong.iloc[0]
+        what = f"{first['metric']} of slice {first['slice']}"
+        raise ValueError(f"{what} is {first['value']}, which no score can be.")
+    return table
 
 
+_SHARES = ("accuracy", "jaccard", "dice", "boundary_f")
 _MISSING = {column: [""] for column, kind in _TYPES.items() if kind != "str"}
 
 
