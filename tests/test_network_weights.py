@@ -229,6 +229,18 @@ def test_half_a_file_and_a_page_stored_before_are_had_anew(published, server, pr
     assert [path.read_bytes() for path in paths] == list(preset[1].values())
 
 
+def test_a_page_that_cannot_be_removed_is_named(published, server, preset, monkeypatch):
+    path = published.data_dir / weights.names("resnet18")[0]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PAGE)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(weights.Path, "unlink", refuse)
+    assert "cannot be removed" in weights.imagenet_fault(RESNET)
+
+
 def test_the_presets_files_stay_what_they_were_when_first_used(published, server, preset):
     server.files.update(preset[1])
     path = weights.fetch_imagenet("resnet18")[-1]

@@ -125,10 +125,10 @@ def fetch_imagenet(backbone: str) -> tuple[Path, ...]:
         if _is_right(path, known_hash):
             continue
         if known_hash is None:
-            path.unlink(missing_ok=True)  # pooch would take it for the file.
+            _discard(path)  # pooch would take it for the file.
         fetch_from(_store(backbone), name, progress=True)
         if known_hash is None and (fault := _kind_fault(path)):
-            path.unlink()
+            _discard(path)
             raise DataError(
                 name,
                 f"what the server sent is something else ({fault})",
@@ -140,6 +140,16 @@ def fetch_imagenet(backbone: str) -> tuple[Path, ...]:
         with suppress(OSError):  # A read-only folder can do without.
             write_whole(paths[0].with_name(_FIRST_SEEN), json.dumps(found))
     return tuple(paths)
+
+
+def _discard(path: Path) -> None:
+    """Remove a file that is not what its name says, or say who has to."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            str(path), f"it is damaged, and cannot be removed ({error.strerror})", "Delete it."
+        ) from error
 
 
 def _is_right(path: Path, known_hash: str | None) -> bool:
