@@ -334,9 +334,9 @@ def test_damaged_results_are_computed_again(finished, tmp_path):
 
 
 def test_a_training_of_another_computer_is_taken(finished, tmp_path, monkeypatch):
-    """Other precision, Python, Keras and drivers, which draw other last digits; no lock is needed.
+    """Other precision, Python, Keras and drivers, which draw other last digits.
 
-    The folder is read-only, as one that a teacher shares may be.
+    No lock is needed: the folder that a teacher shares may be read-only.
     """
 
     def refuse(*_):

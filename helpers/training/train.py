@@ -347,13 +347,15 @@ def _digest_of_weights(model) -> str:
 
     A GPU and another processor draw random weights that differ in their last digits. Of each array
     the shape and two digits of three sums count: other seeds, other files and a step of training
-    change some of them.
+    change some of them. What a sum has where all cancels out is not counted.
     """
     found = []
     for array in model.get_weights():
         flat = array.ravel().astype(np.float64)
-        sums = (flat.sum(), flat[::2].sum(), np.square(flat).sum())
-        found.append([list(array.shape), *(f"{value + 0.0:.1e}" for value in sums)])
+        squares = np.square(flat).sum()
+        least = 1e-6 * math.sqrt(squares * flat.size)
+        sums = [value if abs(value) > least else 0.0 for value in (flat.sum(), flat[::2].sum())]
+        found.append([list(array.shape), *(f"{value:.1e}" for value in (squares, *sums))])
     return key_of("", weights=found)
 
 
