@@ -153,13 +153,13 @@ def test_box_never_calls_random_weights_transfer_learning(monkeypatch):
     )
     monkeypatch.setattr(weights, "imagenet_fault", lambda _: fault)
     monkeypatch.setattr(weights, "resolve_weights", lambda _: None)
-    random = networks.weights_box("vgg16_unet").data
+    random = networks.weights_box("vgg16_unet").html
     assert "not transfer learning" in random
     assert "no &lt;network&gt;" in random
     assert "Connect." in random
     assert not any(word in random for word in ("somebody", "next try"))
     monkeypatch.setattr(weights, "resolve_weights", lambda _: "hed")
-    hed = networks.weights_box("vgg16_unet").data
+    hed = networks.weights_box("vgg16_unet").html
     assert "other pretrained weights instead: ImageNet, then edges (HED)." in hed
     assert "random" not in hed
 
@@ -213,7 +213,7 @@ def test_a_login_page_is_not_stored_for_the_preset(published, server, preset, pa
     server.files.update({**preset[1], name: page})
     assert "what the server sent is something else" in weights.imagenet_fault(RESNET)
     assert networks.resolve_weights(RESNET) is None
-    assert "something else" in networks.weights_box(RESNET).data
+    assert "something else" in networks.weights_box(RESNET).html
     assert not (published.data_dir / name).exists()
     server.files.update(preset[1])
     assert networks.resolve_weights(RESNET) == "imagenet"

@@ -3,7 +3,6 @@
 Files lie in the data folder (``HELA_DATA_DIR``), so that a folder with them needs no network.
 """
 
-import html
 import importlib.util
 import json
 import os
@@ -18,13 +17,13 @@ import h5py
 import keras
 import numpy as np
 import pooch
-from IPython.display import HTML
 
 from helpers import settings
 from helpers.cache import write_whole
 from helpers.data.download import DataError
 from helpers.data.files import fetch_from
 from helpers.settings import check_choice
+from helpers.show.page_html import PageHtml, warning_box
 
 IMAGENET, HED, RANDOM = "ImageNet", "ImageNet, then edges (HED)", "random initialisation"
 KINDS = {"imagenet": IMAGENET, "hed": HED}
@@ -237,7 +236,7 @@ def imagenet_fault(network: str) -> str | None:
     return None
 
 
-def weights_box(network: str) -> HTML | None:
+def weights_box(network: str) -> PageHtml | None:
     """Say in a box what a network begins with, where ImageNet's weights cannot be had.
 
     Parameters
@@ -247,7 +246,7 @@ def weights_box(network: str) -> HTML | None:
 
     Returns
     -------
-    IPython.display.HTML or None
+    helpers.show.page_html.PageHtml or None
         None where they can be had.
     """
     fault = imagenet_fault(network)
@@ -262,11 +261,7 @@ def weights_box(network: str) -> HTML | None:
     )
     # Where the file was looked for, and when next, is of use in an error, not on a page.
     reason = re.sub(r" \((From|asked before)[ ;][^)]*\)", "", fault)
-    return HTML(
-        "<div class='admonition warning' style='overflow-wrap: anywhere'>"
-        "<p class='admonition-title'>ImageNet's weights cannot be had here</p>"
-        f"<p>{html.escape(what)}</p><p>Why: {html.escape(reason)}</p></div>"
-    )
+    return warning_box("ImageNet's weights cannot be had here", what, f"Why: {reason}")
 
 
 def check_kind(weights, network: str, allowed: Sequence[str]) -> None:

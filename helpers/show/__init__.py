@@ -15,6 +15,7 @@ from helpers.show.figures import (
     thicken,
 )
 from helpers.show.galleries import Panel, gallery
+from helpers.show.page_html import warning_box
 from helpers.show.surfaces import surface
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "subplots",
     "surface",
     "thicken",
+    "warning_box",
 ]

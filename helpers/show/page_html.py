@@ -44,6 +44,36 @@ class PageHtml:
         return self.alt
 
 
+def warning_box(title: str, *paragraphs: str) -> PageHtml:
+    """Warn the reader in a box that looks like the site's own.
+
+    Parameters
+    ----------
+    title : str
+        What it is about, in a few words.
+    *paragraphs : str
+        Plain text.
+
+    Returns
+    -------
+    PageHtml
+
+    Examples
+    --------
+    >>> print(warning_box("Not data", "A program drew it.").html)
+    <div class="admonition warning" style="overflow-wrap: anywhere">
+    <p class="admonition-title">Not data</p>
+    <p>A program drew it.</p>
+    </div>
+    """
+    lines = "".join(f"<p>{html.escape(text)}</p>\n" for text in paragraphs)
+    return PageHtml(
+        '<div class="admonition warning" style="overflow-wrap: anywhere">\n'
+        f'<p class="admonition-title">{html.escape(title)}</p>\n{lines}</div>',
+        " ".join((f"{title}.", *paragraphs)),
+    )
+
+
 @dataclass(frozen=True)
 class Picture:
     """One picture, ready for a page."""
