@@ -35,6 +35,7 @@ class Node:
     Attributes
     ----------
     layer : keras.layers.Layer
+        Of the model itself, not a copy.
     sources : tuple of int
         Where its inputs come from: places in the list of nodes.
     shape : tuple

@@ -201,6 +201,7 @@ def conv_block(x, filters: int, kernel: int = 3, *, name: str, dilation: int = 1
     Parameters
     ----------
     x : (n, y, x, c) Keras tensor
+        Maps from the layer before.
     filters, kernel, dilation : int
         Channels of the output; rows and columns of the kernel; distance of its taps.
     name : str
@@ -241,6 +242,7 @@ def begin(input_shape: tuple, multiple: int, mode: str, channels: tuple[int, ...
     Returns
     -------
     inputs, scaled : Keras tensors
+        (n, y, x, channels), as given, and as the first layers want them.
 
     Raises
     ------

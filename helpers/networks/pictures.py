@@ -81,6 +81,7 @@ def layout(model: keras.Model) -> tuple[list[Block], list[Skip]]:
     blocks : list of Block
         The first is the input, the last the output.
     skips : list of Skip
+        From one block to a later one, those between left out.
 
     Raises
     ------
@@ -315,6 +316,7 @@ class FeatureMaps:
     of : int
         How many channels there are at that depth.
     maps : (n, y, x) array of float32
+        What these channels answer, of the size that maps have at that depth.
     """
 
     channels: tuple[int, ...]
@@ -352,6 +354,7 @@ def mosaic(filters: np.ndarray, *, columns: int = 8, pixels: int = 12) -> np.nda
     Parameters
     ----------
     filters : (n, y, x, 3) array of float
+        From `first_filters`.
     columns : int
         Filters in a row.
     pixels : int
@@ -445,6 +448,7 @@ def hed_edges(image: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     image : (y, x) array of uint8
+        A slice of any size.
 
     Returns
     -------

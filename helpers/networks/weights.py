@@ -59,6 +59,7 @@ def names(backbone: str) -> tuple[str, ...]:
     Parameters
     ----------
     backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
+        The pretrained part of a network.
 
     Returns
     -------
@@ -104,6 +105,7 @@ def fetch_imagenet(backbone: str) -> tuple[Path, ...]:
     Parameters
     ----------
     backbone : {"vgg16", "resnet18", "inception_resnet_v2"}
+        The pretrained part of a network.
 
     Returns
     -------
@@ -329,6 +331,7 @@ def load_backbone(
     backbone : keras.Model
         Built with random weights.
     name : {"vgg16", "resnet18", "inception_resnet_v2"}
+        Which backbone it is.
     weights : {"imagenet", "hed"}, path or None
         With a path nothing is done here: a file holds the whole network.
 

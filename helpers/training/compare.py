@@ -290,7 +290,9 @@ class Configuration:
     layers : {10, 15, 20}
         As the paper counts.
     optimiser : {"sgdm", "adam", "rmsprop"}
+        As of a `Recipe`.
     patch_px : int
+        Side of the patches.
     """
 
     layers: int

@@ -76,6 +76,7 @@ class Segmenter:
         Parameters
         ----------
         image : (y, x) array of uint8
+            As it was read: smoothing and resizing are done here.
 
         Returns
         -------
@@ -95,6 +96,7 @@ class Segmenter:
         Parameters
         ----------
         images : list of (y, x) arrays of uint8
+            As they were read.
 
         Returns
         -------
@@ -141,7 +143,9 @@ class Segmentation:
     Attributes
     ----------
     stack : Stack
+        What the slices are read from.
     slices : tuple of int
+        Their numbers, in the order in which they come.
     """
 
     def __init__(self, stack: Stack, slices: tuple[int, ...], segmenter: Segmenter):
@@ -198,6 +202,7 @@ def segment(stack: Stack, model, *, slices: Iterable[int] | None = None, **optio
     stack : Stack
         Needs no ground truth.
     model : keras.Model
+        From grey levels 0 to 255 to the softmax of four classes.
     slices : iterable of int, optional
         Slice numbers; by default all.
     **options
@@ -228,6 +233,7 @@ def predictor(model) -> Callable:
     Parameters
     ----------
     model : keras.Model
+        From grey levels 0 to 255 to the softmax of four classes.
 
     Returns
     -------
@@ -249,6 +255,7 @@ def labels_at_size(probabilities: np.ndarray, shape: tuple[int, int]) -> np.ndar
     Parameters
     ----------
     probabilities : (y, x, 4) array of float32
+        At the size that the network saw.
     shape : (int, int)
         Size (y, x) of the slice.
 
@@ -295,6 +302,7 @@ def label_tiled(
     predict : callable
         From (n, y, x, channels) grey levels to (n, y, x, 4) probabilities.
     channels : int
+        That the network takes; grey is copied into each.
     tile_px, overlap_px, batch
         As for `tile_probabilities`.
     shape : (int, int), optional
@@ -364,6 +372,7 @@ def tile_probabilities(
     predict : callable
         From (n, y, x, channels) grey levels to (n, y, x, 4) probabilities.
     channels : int
+        That the network takes; grey is copied into each.
     tile_px : int
         Side of a tile, a multiple of 32.
     overlap_px : int, optional
