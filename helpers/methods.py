@@ -159,9 +159,9 @@ def run_all(
     methods = tuple(methods)
     if progress is None:
         progress = not settings.is_static()
-    # Read once here, and not again by each method.
-    digest_of(stack, of=("image",))
-    digest_of(stack, slices_of(stack, settings.current().profile)[1])
+    if stack.source != "own":  # Read once here, and not again by each method.
+        digest_of(stack, of=("image",))
+        digest_of(stack, slices_of(stack, settings.current().profile)[1])
     absent = [each for each in methods if each.family and not has_tensorflow()]
     states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
     networks = [each for each in methods if each.family and each not in absent]

@@ -1,5 +1,6 @@
 """Run a method on a stack, slice by slice, and score it."""
 
+import functools
 import inspect
 import json
 import time
@@ -108,14 +109,18 @@ def evaluate(
     classes = None if classes is None else tuple(Label(each) for each in classes)
     if about.code is None:
         about = replace(about, code=_code_of(segmenter))
-    record = _record_of(about, stack, wanted, ids=ids, classes=classes, truth=truth)
+    digest = _digester(stack, truth)
+    record = _record_of(about, stack, ids=ids, classes=classes, truth=truth)
+    record = _with_digests(record, wanted, digest)
     if not isinstance(segmenter, LabelFolder):
-        table = _finished(record, stack, wanted, truth)
+        table = _finished(record, stack, wanted, digest)
         if table is not None:
             return table
     what = f"evaluates {about.method}, {about.run},"
     with locked(record.folder, what):
-        run = _Evaluation(segmenter, stack, record, ids, classes, truth, overwrite=overwrite)
+        run = _Evaluation(
+            segmenter, stack, record, digest, ids, classes, truth, overwrite=overwrite
+        )
         return run.table(wanted, progress=progress)
 
 
@@ -134,8 +139,9 @@ def is_evaluated(stack: Stack, about: About, slices: Iterable[int]) -> bool:
     bool
     """
     wanted = tuple(slices)
-    record = _record_of(about, stack, wanted)
-    return _finished(record, stack, wanted, "one nucleus") is not None
+    digest = _digester(stack)
+    record = _with_digests(_record_of(about, stack), wanted, digest)
+    return _finished(record, stack, wanted, digest) is not None
 
 
 def _code_of(segmenter: Segmenter) -> object:
@@ -158,11 +164,22 @@ def _key_of_code(code: object) -> str:
         ) from error
 
 
+def _digester(stack: Stack, truth: str = "one nucleus") -> Callable[[int], tuple[str, str]]:
+    """Return what digests a slice and its ground truth, each read once in an evaluation."""
+    check_choice(truth, "truth", tuple(TRUTHS))
+
+    @functools.cache
+    def digest(number: int) -> tuple[str, str]:
+        picture = digest_of(stack, [number], of=("image",))
+        return picture, digest_of(stack, [number], of=(TRUTHS[truth],))
+
+    return digest
+
+
 def _record_of(
-    about: About, stack: Stack, wanted, *, ids=None, classes=None, truth: str = "one nucleus"
+    about: About, stack: Stack, *, ids=None, classes=None, truth: str = "one nucleus"
 ) -> Record:
     check_choice(about.origin, "origin", ORIGINS)
-    check_choice(truth, "truth", tuple(TRUTHS))
     trained = about.training_slices
     translated = {"ids": {str(a): int(b) for a, b in ids.items()}} if ids else {}
     entries = {
@@ -172,7 +189,7 @@ def _record_of(
         "parameters": as_json({**about.parameters, **translated}),
         "device": about.device or machine.processor(),
     }
-    record = Record(
+    return Record(
         **entries,
         source=stack.source,
         stack=stack.name,
@@ -182,35 +199,33 @@ def _record_of(
         scoring=key_of(helpers.metrics, classes=classes, truth=truth),
         versions=machine.versions(),
     )
-    return _with_digests(record, stack, wanted, truth)
 
 
-def _with_digests(record: Record, stack: Stack, numbers: Iterable[int], truth: str) -> Record:
+def _with_digests(record: Record, numbers: Iterable[int], digest: Callable) -> Record:
     pictures, truths = dict(record.pictures), dict(record.truths)
     for number in map(int, numbers):
-        pictures[str(number)] = digest_of(stack, [number], of=("image",))
-        truths[str(number)] = digest_of(stack, [number], of=(TRUTHS[truth],))
+        pictures[str(number)], truths[str(number)] = digest(number)
     return replace(record, pictures=pictures, truths=truths)
 
 
-def _other_pictures(there: Record, stack: Stack) -> str | None:
+def _other_pictures(there: Record, stack: Stack, digest: Callable) -> str | None:
     """Say what slice of a run on disk is not this stack's, if one is not."""
     for number in there.slices:
         if number not in stack.slice_numbers:
             return f"slice {number}, which {stack.name} does not have"
-        if there.pictures.get(str(number)) != digest_of(stack, [number], of=("image",)):
+        if there.pictures.get(str(number)) != digest(number)[0]:
             return f"another slice {number} than that of {stack.name}"
     return None
 
 
-def _finished(record: Record, stack: Stack, wanted, truth: str) -> pd.DataFrame | None:
+def _finished(record: Record, stack: Stack, wanted, digest: Callable) -> pd.DataFrame | None:
     """Read a run that has all that is wanted, and still holds; nothing is written."""
     there, table = found_run(record)
     if table is None or not there.complete or not set(wanted) <= set(there.slices):
         return None
-    record = _with_digests(record, stack, set(there.slices) & set(stack.slice_numbers), truth)
+    record = _with_digests(record, set(there.slices) & set(stack.slice_numbers), digest)
     identity = as_json(record.identity())
-    if as_json(there.identity()) != identity or _other_pictures(there, stack):
+    if as_json(there.identity()) != identity or _other_pictures(there, stack, digest):
         return None
     if (there.scoring, there.truths) != (record.scoring, record.truths):
         return None
@@ -229,11 +244,11 @@ def _of_slices(table: pd.DataFrame, wanted) -> pd.DataFrame:
 class _Evaluation:
     """A run that is gone on with: its label maps, its scores by slice, and what is to be done."""
 
-    def __init__(self, segmenter, stack, record, ids, classes, truth, *, overwrite: bool):
+    def __init__(self, segmenter, stack, record, digest, ids, classes, truth, *, overwrite: bool):
         self.segmenter, self.stack, self.ids = segmenter, stack, ids
         self.classes, self.truth = classes, truth
         there, table = found_run(record)
-        other = there and _other_pictures(there, stack)
+        other = there and _other_pictures(there, stack, digest)
         if other and not overwrite:
             raise ValueError(
                 f"{record.folder} has a run on other pictures: {other}. Give this run another "
@@ -252,7 +267,7 @@ class _Evaluation:
         self.known: tuple[int, ...] = ()
         if there is not None:
             self.known = tuple(number for number in there.slices if self.maps.has(number))
-            record = _with_digests(record, stack, self.known, truth)
+            record = _with_digests(record, self.known, digest)
             record = replace(
                 record,
                 device=there.device,
