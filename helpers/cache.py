@@ -286,6 +286,7 @@ def storage_fault(path: Path, error: OSError) -> tuple[str, str]:
     path : Path
         What was to be written.
     error : OSError
+        What the system said.
 
     Returns
     -------

@@ -66,6 +66,7 @@ def choose_precision(wanted: str = "auto") -> str:
     Parameters
     ----------
     wanted : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` leaves it to the device.
 
     Returns
     -------
@@ -108,6 +109,7 @@ def precision(wanted: str = "auto"):
     Parameters
     ----------
     wanted : {"auto", "float32", "bfloat16", "float16"}
+        See `choose_precision`.
 
     Yields
     ------
@@ -138,6 +140,7 @@ def build(network: Callable, *arguments, precision: str = "auto", seed: int = 0,
     precision : {"auto", "float32", "bfloat16", "float16"}
         See `choose_precision`.
     seed : int
+        Of the random weights.
 
     Returns
     -------
@@ -160,6 +163,7 @@ def precision_of(model) -> str:
     Parameters
     ----------
     model : keras.Model
+        Built, in any precision.
 
     Returns
     -------

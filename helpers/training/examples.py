@@ -99,6 +99,7 @@ class Items:
     Attributes
     ----------
     slices : Slices
+        Prepared slices with their labels.
     corners : (n, 3) array of int64
         Place of the slice from 0, first row, first column.
     shape : (int, int)
@@ -124,6 +125,7 @@ class Items:
         Returns
         -------
         images, labels : (n, y, x) arrays of uint8
+            Grey levels, and numbers of `helpers.labels.Label`.
         """
         places = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
         height, width = self.shape
@@ -143,7 +145,9 @@ def items_of(slices: Slices, recipe: Recipe) -> Items:
     Parameters
     ----------
     slices : Slices
+        All of them are used.
     recipe : Recipe
+        Its `patch_px` and `patch_overlap` say how; without patches an item is a whole slice.
 
     Returns
     -------
@@ -179,6 +183,7 @@ def as_input(images, channels: int):
     Parameters
     ----------
     images : (..., y, x) array or tensor of uint8
+        Grey levels, prepared.
     channels : int
         1, or 3 for grey copied three times.
 
@@ -202,6 +207,7 @@ def augment(pair, draws, recipe: Recipe):
         Uniform from 0 to below 1: reflection left-right and up-down, quarter turns, shift down
         and to the right.
     recipe : Recipe
+        Its `reflect`, `flip_up_down`, `quarter_turns` and `shift_px` say what is changed.
 
     Returns
     -------
@@ -233,10 +239,13 @@ def stream(items: Items, recipe: Recipe, *, channels: int, seed: int, start: int
     Parameters
     ----------
     items : Items
+        What there is to draw from.
     recipe : Recipe
+        Its `batch`, and how examples are changed: see `augment`.
     channels : int
         Of the model's input.
     seed : int
+        Of the order and of the changes.
     start, stop : int
         Steps, from 0.
 

@@ -134,6 +134,7 @@ class LivePlot:
         Parameters
         ----------
         rows : list of dict
+            One a step so far.
         """
         from IPython.display import Image, display
 

@@ -66,6 +66,7 @@ class Preparation:
         Parameters
         ----------
         image : (y, x) array of uint8
+            A slice as it is in the stack.
         pixel_size_nm : float
             Of the slice.
         shape : (int, int), optional
@@ -101,6 +102,7 @@ def resize_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     Parameters
     ----------
     labels : (y, x) array of uint8
+        Numbers of `helpers.labels.Label`.
     shape : (int, int)
         Size (y, x) wanted.
 
@@ -124,7 +126,9 @@ class Slices:
     Attributes
     ----------
     numbers : tuple of int
+        Of the slices, as in the stack.
     images, labels : (n, y, x) arrays of uint8
+        Grey levels, and numbers of `helpers.labels.Label`, all at the size that the network sees.
     """
 
     numbers: tuple[int, ...]
@@ -145,9 +149,11 @@ def load_slices(
     Parameters
     ----------
     stack : Stack
+        Its slices are read one at a time; their pixel size scales the smoothing.
     numbers : iterable of int
         At least one slice.
     preparation : Preparation
+        What happens to each.
     shape : (int, int), optional
         Size (y, x) of the network's input, for one that sees whole slices.
     several_nuclei : bool

@@ -44,7 +44,9 @@ class Recipe:
     patch_px : int, optional
         Side of the patches; without it the network sees whole slices.
     patch_overlap : float
+        Share of a patch that the next one covers too.
     preparation : Preparation
+        How slices are smoothed, and at what pixel size they are seen.
     several_nuclei : bool
         Learn from the ground truth that also has the neighbours' nuclei. In 57 slices of the
         paper's cell those labels are a copy of the slice before: see

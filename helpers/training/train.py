@@ -287,9 +287,11 @@ def identify(model, stack: Stack, split: Split, recipe: Recipe, seed: int) -> di
     stack : Stack
         Its pictures and labels in the split count, not its name.
     split : Split
+        Training and test slices.
     recipe : Recipe
         All of it but the precision.
     seed : int
+        Of the examples.
 
     Returns
     -------
