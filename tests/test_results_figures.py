@@ -328,8 +328,7 @@ def test_a_table_has_equal_digits_and_names_as_text():
 
 def test_the_front_has_what_nothing_beats():
     cost, score = pd.Series([1, 2, 3, 2, 1]), pd.Series([0.5, 0.9, 0.9, 0.7, 0.5])
-    assert _on_front(cost, score, True).tolist() == [True, True, False, False, True]
-    assert _on_front(cost, score, False).tolist() == [True, False, False, False, True]
+    assert _on_front(cost, score).tolist() == [True, True, False, False, True]
 
 
 def test_the_league_says_what_it_averages(table):

@@ -45,6 +45,7 @@ COSTS = {
 """Costs in `helpers.results.runs.Record` that `pareto` takes, and their titles."""
 
 _MARKERS = "os^DvP"
+_WIDTH_IN = 7.5
 
 
 def method_colours(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -96,17 +97,13 @@ def curves(*selections: Selection) -> list[Curve]:
     return sorted(found, key=lambda curve: not curve.is_published)
 
 
-def intervals(
-    selection: Selection, *, width_in: float = 7.5, source: str | None = None, **bootstrap
-) -> Figure:
+def intervals(selection: Selection, *, source: str | None = None, **bootstrap) -> Figure:
     """Draw each method's mean with its confidence interval, over the slices that all have.
 
     Parameters
     ----------
     selection : Selection
         From `helpers.results.select`.
-    width_in : float
-        Width of the figure in inches.
     source : str, optional
         Shown below, as by `helpers.show.subplots`.
     **bootstrap
@@ -124,7 +121,7 @@ def intervals(
     """
     found = mean_intervals(by_slice(selection), **bootstrap)
     colours = method_colours(selection.methods)
-    figure, axis = _axes((width_in, 1.1 + 0.34 * len(found)), source)
+    figure, axis = _axes((_WIDTH_IN, 1.1 + 0.34 * len(found)), source)
     for at, (key, row) in enumerate(zip(selection.runs, found.itertuples(), strict=True)):
         method, origin, _run = key
         axis.errorbar(
@@ -152,8 +149,6 @@ def pareto(
     records: pd.DataFrame,
     *,
     cost: str = "seconds_per_slice",
-    higher_is_better: bool = True,
-    width_in: float = 7.5,
     source: str | None = None,
 ) -> Figure:
     """Draw what a method costs against how well it does.
@@ -166,10 +161,6 @@ def pareto(
         Costs of runs, from `helpers.results.records`.
     cost : {"seconds_per_slice", "training_minutes"}
         A method without training slices needs 0 minutes.
-    higher_is_better : bool
-        False for distances.
-    width_in : float
-        Width of the figure in inches.
     source : str, optional
         Shown below, as by `helpers.show.subplots`.
 
@@ -193,9 +184,9 @@ def pareto(
         )
     names = short_names(points.index)
     colours = method_colours(selection.methods)
-    on_front = _on_front(points[cost], points["mean"], higher_is_better)
+    on_front = _on_front(points[cost], points["mean"])
     front = points[on_front].sort_values(cost)
-    figure, axis = _axes((width_in, 4.2), source)
+    figure, axis = _axes((_WIDTH_IN, 4.2), source)
     axis.plot(front[cost], front["mean"], color="0.6", lw=1.5, zorder=1)
     # Names beside the dots would lie on each other: good methods are close together.
     nth = points.groupby("method", sort=False).cumcount()
@@ -230,7 +221,6 @@ def means_over(
     panels: Mapping[str, Mapping[str, Selection]],
     *,
     x_label: str = "",
-    width_in: float = 7.5,
     source: str | None = None,
 ) -> Figure:
     """Draw how the mean of each method changes from one choice of slices to the next.
@@ -240,8 +230,6 @@ def means_over(
     panels : mapping of str to mapping of str to Selection
         Title of each panel, and what it averages, from left to right, with its name below.
     x_label : str
-    width_in : float
-        Width of the figure in inches.
     source : str, optional
         Shown below, as by `helpers.show.subplots`.
 
@@ -250,7 +238,7 @@ def means_over(
     matplotlib.figure.Figure
         A line a method. A panel without selections says "nothing here".
     """
-    size_in = width_in, 3.8
+    size_in = _WIDTH_IN, 3.8
     figure, axes = subplots(1, len(panels), figsize=size_in, source=source, squeeze=False)
     drawn = {}
     for axis, (title, selections) in zip(axes[0], panels.items(), strict=True):
@@ -289,7 +277,7 @@ def two_means(
     """
     first, second = (by_slice(each).mean() for each in (hollow, filled))
     colours = method_colours(hollow.methods)
-    figure, axis = _axes((7.5, 0.8 + 0.36 * len(first)), source)
+    figure, axis = _axes((_WIDTH_IN, 0.8 + 0.36 * len(first)), source)
     for at, (name, (method, _, _)) in enumerate(zip(first.index, hollow.runs, strict=True)):
         colour = colours[method][0]
         axis.plot([first[name], second[name]], [at, at], color=colour)
@@ -320,7 +308,7 @@ def against(across: Selection, upward: Selection, *, source: str | None = None) 
     first = across.counting.set_index(keys)[["value", "training"]]
     points = first.join(upward.counting.set_index(keys)["value"].rename("other")).dropna()
     colours = method_colours(across.methods)
-    figure, axis = _axes((7.5, 4.6), source)
+    figure, axis = _axes((_WIDTH_IN, 4.6), source)
     drawn = {}
     for (method, trained), some in points.groupby(["method", "training"], sort=False):
         colour = colours[method][0]
@@ -372,9 +360,9 @@ def _costs(records: pd.DataFrame, cost: str) -> pd.DataFrame:
     return values.to_frame()
 
 
-def _on_front(cost: pd.Series, score: pd.Series, higher_is_better: bool) -> np.ndarray:
+def _on_front(cost: pd.Series, score: pd.Series) -> np.ndarray:
     """Mark what no other point beats in one and equals at least in the other."""
-    cost, score = cost.to_numpy(float), score.to_numpy(float) * (1 if higher_is_better else -1)
+    cost, score = cost.to_numpy(float), score.to_numpy(float)
     beaten = (
         (cost <= cost[:, None])
         & (score >= score[:, None])

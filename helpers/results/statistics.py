@@ -46,11 +46,7 @@ def mean_intervals(
 def paired_differences(
     wide: pd.DataFrame,
     *,
-    level: float = 0.95,
     truth_agreement: float | None = None,
-    block: int | None = None,
-    samples: int = 4000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Mean difference of each pair of methods, over the slices that both have.
 
@@ -62,8 +58,6 @@ def paired_differences(
         Score between two ground truths, for instance the mean Jaccard index of the true nuclei
         of neighbouring slices. A difference below
         what that lacks to 1 is noted: it is less than what two ground truths disagree by.
-    level, block, samples, seed
-        As for `interval`.
 
     Returns
     -------
@@ -81,11 +75,10 @@ def paired_differences(
         raise ValueError("there is one method; give at least two to compare.")
     if truth_agreement is not None and not 0 < truth_agreement <= 1:
         raise ValueError(f"truth_agreement is {truth_agreement}; it must be above 0, up to 1.")
-    options = {"level": level, "block": block, "samples": samples, "seed": seed}
     rows = {}
     for first, second in combinations(range(len(wide.columns)), 2):
         pair = _common(wide.iloc[:, [first, second]])
-        found = _mean_of((pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy(), **options)
+        found = _mean_of((pair.iloc[:, 0] - pair.iloc[:, 1]).to_numpy())
         rows[tuple(pair.columns)] = [*found, _note(*found[:3], truth_agreement)]
     columns = ["difference", *_BESIDE_A_MEAN, "note"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -97,9 +90,6 @@ def rank_probabilities(
     wide: pd.DataFrame,
     *,
     higher_is_better: bool = True,
-    block: int | None = None,
-    samples: int = 4000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """How likely each rank is for each method, if other slices like these had been scored.
 
@@ -109,10 +99,6 @@ def rank_probabilities(
         As for `mean_intervals`.
     higher_is_better : bool
         False for distances.
-    block : int, optional
-        By default the longest `block_length` of any method.
-    samples, seed
-        As for `interval`.
 
     Returns
     -------
@@ -127,9 +113,8 @@ def rank_probabilities(
     """
     common = _common(wide)
     values = common.to_numpy().T
-    if block is None:
-        block = max(block_length(row) for row in values)
-    means = bootstrap_means(values, block=block, samples=samples, seed=seed)
+    # The longest that any method needs.
+    means = bootstrap_means(values, block=max(block_length(row) for row in values))
     # Equal up to rounding is equal.
     means = np.round(-means if higher_is_better else means, 12)
     lowest = stats.rankdata(means, method="min", axis=0)[:, None]
@@ -153,7 +138,7 @@ def _common(wide: pd.DataFrame) -> pd.DataFrame:
     return common
 
 
-def _mean_of(values: np.ndarray, *, block: int | None, **options) -> list:
+def _mean_of(values: np.ndarray, *, block: int | None = None, **options) -> list:
     """Return a mean and what `_BESIDE_A_MEAN` names."""
     length = block_length(values) if block is None else block
     return [values.mean(), *interval(values, block=length, **options), len(values), length]
