@@ -357,15 +357,16 @@ def test_page_works_from_a_file(browser, static, tmp_path, width_px):
     page.close()
 
 
-LABELS = ("Gain", "Gaussian sigma of the first smoothing", "Unusually large kernel width, WWWWWW")
+LONG = ("Gain", "Gaussian sigma of the first smoothing", "Unusually large kernel width, WWWWWW")
+MEDIUM = ("sigma", "high threshold at quantile")
 
 
 @functools.cache
-def with_long_labels(picture_px):
+def with_labels(labels, picture_px):
     image = np.zeros((60, picture_px), np.uint8)
     return make(
         function=lambda **at: (image, " ".join(map(str, at.values()))),
-        sliders={f"s{at}": Slider(label, SIGMAS, unit="px") for at, label in enumerate(LABELS)},
+        sliders={f"s{at}": Slider(label, SIGMAS, unit="px") for at, label in enumerate(labels)},
     ).html
 
 
@@ -373,12 +374,12 @@ def with_long_labels(picture_px):
 @pytest.mark.any_font
 @pytest.mark.parametrize("text_percent", [100, 200])
 @pytest.mark.parametrize("family", ["sans-serif", "serif", "monospace"])
-@pytest.mark.parametrize("picture_px", [150, 700])
+@pytest.mark.parametrize(("labels", "picture_px"), [(LONG, 150), (LONG, 500), (MEDIUM, 500)])
 @pytest.mark.parametrize("width_px", [1280, 390])
 def test_every_position_of_a_slider_can_be_hit(
-    browser, static, tmp_path, width_px, picture_px, family, text_percent
+    browser, static, tmp_path, width_px, labels, picture_px, family, text_percent
 ):
-    html = with_long_labels(picture_px)
+    html = with_labels(labels, picture_px)
     page_file = tmp_path / "page.html"
     page_file.write_text(
         f'<!doctype html><html lang="en" style="font-family:{family};font-size:{text_percent}%">'
@@ -388,12 +389,16 @@ def test_every_position_of_a_slider_can_be_hit(
     )
     page = browser.new_page(viewport={"width": width_px, "height": 1500})
     page.goto(page_file.as_uri())
-    for at, label in enumerate(LABELS):
+    for at, label in enumerate(labels):
         slider = page.get_by_label(label)
         box, text = slider.bounding_box(), page.get_by_text(label, exact=True).bounding_box()
         assert box["width"] >= 200
         beside = text["x"] + text["width"] <= box["x"] + 1
         assert beside or text["y"] + text["height"] <= box["y"] + 1, "the label lies on the slider"
+        value = page.locator(".hela-value").nth(at).bounding_box()
+        middle = value["y"] + value["height"] / 2
+        with_label = text["y"] <= middle <= text["y"] + text["height"]
+        assert with_label or box["y"] <= middle <= box["y"] + box["height"], "the value lies apart"
         for position in (3, 0, 2, 1):
             # The middle of the knob goes from half a knob inside one end to the other.
             across = 8 + (box["width"] - 16) * position / 3

@@ -355,9 +355,10 @@ def _control(control_id: str, slider: Slider) -> str:
     else:
         text = html.escape(slider.texts[start])
         control = (
+            '<span class="hela-track">'
             f'<input type="range" id="{control_id}" min="0" max="{len(slider.values) - 1}" '
             f'step="1" value="{start}" aria-valuetext="{text}" autocomplete="off">'
-            f'<span class="hela-value" aria-hidden="true">{text}</span>'
+            f'<span class="hela-value" aria-hidden="true">{text}</span></span>'
         )
     return f'<div class="hela-control">{label}{control}</div>'
 
