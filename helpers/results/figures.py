@@ -253,7 +253,7 @@ def means_over(
         for name, row in means.iterrows():
             (drawn[name],) = axis.plot(row.index, row, "o-", color=colours[names[name][0]][0])
         axis.set(xlabel=x_label, ylabel=f"{axis_title(one)}: mean")
-        axis.margins(x=0.1)
+        axis.margins(x=0.15)
     _name_methods(figure, drawn)
     return figure
 
