@@ -28,7 +28,7 @@ from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, is_evaluated
 from helpers.results.runs import About
 from helpers.settings import Settings
-from helpers.training import Recipe
+from helpers.training import IMAGE_SHAPE, Recipe
 from helpers.training.compare import TRIAL_SLICES, split_of
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
@@ -36,9 +36,6 @@ SLICES = {"smoke": 4, "quick": 60, "paper": None}
 
 In a trial run half of them, from the middle of the stack, are training slices of the networks.
 """
-
-IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480, 3)}
-"""What networks see that see whole slices. The paper's size is 360 x 480."""
 
 TILE_PX = {"smoke": 256, "quick": 512, "paper": 512}
 """Side of the tiles for networks that were trained on patches."""

@@ -31,15 +31,8 @@ FLOORS = (
 # The chapter that opens a room; the others are open from the start. Chapter 2 needs the Jaccard
 # index, chapter 6 the size of the networks' input.
 OPENS = {"ground_truth": 2, "metrics": 2, "traditional": 3, "volume": 5, "networks": 6}
-OPENS |= {"training": 6, "methods": 6, "postprocessing": 9, "results": 10}
+OPENS |= {"training": 6, "methods": 10, "postprocessing": 9, "results": 10}
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
-
-
-# Rooms that do not keep a rule yet.
-OPEN = {
-    "exports": set(),
-    "settings": set(),
-}
 
 
 def room_of(path):
@@ -48,11 +41,6 @@ def room_of(path):
 
 def modules_of(room):
     return [path for path in MODULES if room_of(path) == room]
-
-
-def unless_open(rule, rooms):
-    mark = pytest.mark.xfail(reason="still to be tidied")
-    return [pytest.param(room, marks=mark) if room in OPEN[rule] else room for room in rooms]
 
 
 @cache
@@ -115,7 +103,7 @@ def test_imports_go_down(room):
         assert above == [], path
 
 
-@pytest.mark.parametrize("room", unless_open("exports", ROOMS))
+@pytest.mark.parametrize("room", ROOMS)
 def test_a_room_offers_what_pages_use_and_nothing_else(room):
     path = HELPERS / room / "__init__.py"
     offered = {name for _, name in imports(parsed(path))}
@@ -123,7 +111,7 @@ def test_a_room_offers_what_pages_use_and_nothing_else(room):
     assert sorted(offered - used) == []
 
 
-@pytest.mark.parametrize("room", unless_open("settings", FLOOR))
+@pytest.mark.parametrize("room", FLOOR)
 def test_settings_are_read_and_not_handed_on(room):
     for path in modules_of(room):
         takes = [

@@ -27,11 +27,12 @@ from helpers.training.fit import class_weights
 from helpers.training.history import plot_history
 from helpers.training.predict import segment
 from helpers.training.prepare import Preparation, load_slices
-from helpers.training.recipe import Recipe
+from helpers.training.recipe import IMAGE_SHAPE, Recipe
 from helpers.training.split import Split
 from helpers.training.train import train
 
 __all__ = [
+    "IMAGE_SHAPE",
     "PAPER_GRID",
     "Preparation",
     "Recipe",

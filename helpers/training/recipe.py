@@ -11,6 +11,8 @@ SCHEDULES = ("constant", "piecewise", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("median", "softened", "uniform")
 FAMILIES = ("segnet", "deeplab", "unet")
+IMAGE_SHAPE = {"smoke": (96, 128, 3), "quick": (360, 480, 3), "paper": (360, 480, 3)}
+"""What networks see that see whole slices, by profile: (y, x, channels); the paper: 360 x 480."""
 MOMENTUM = 0.9
 DROP_FACTOR, DROP_EPOCHS = 0.3, 10
 
