@@ -94,7 +94,7 @@ def test_every_room_has_its_floor():
     assert {room_of(path) for path in MODULES} - {"__init__"} == set(FLOOR)
 
 
-@pytest.mark.parametrize("room", FLOOR)
+@pytest.mark.parametrize("room", sorted(FLOOR))
 def test_imports_go_down(room):
     for path in modules_of(room):
         wanted = {(inside or name).split(".")[0] for inside, name in imports(parsed(path))}
@@ -111,7 +111,7 @@ def test_a_room_offers_what_pages_use_and_nothing_else(room):
     assert sorted(offered - used) == []
 
 
-@pytest.mark.parametrize("room", FLOOR)
+@pytest.mark.parametrize("room", sorted(FLOOR))
 def test_settings_are_read_and_not_handed_on(room):
     for path in modules_of(room):
         takes = [
