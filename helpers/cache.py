@@ -124,8 +124,8 @@ def with_content_key(read: Callable, key: str) -> Callable:
 
     Parameters
     ----------
-    read : callable
-        Of a stack: gets the number of a slice.
+    read : function or method
+        Of a stack: gets the number of a slice. Its name tells it from others with that key.
     key : str
         From `key_of` the code that draws and all that it is given.
 
@@ -135,7 +135,8 @@ def with_content_key(read: Callable, key: str) -> Callable:
         Does the same, and has the key as its ``content_key``.
     """
     known = functools.partial(read)
-    known.content_key = key
+    # The name too: what reads labels and what reads pictures may be drawn from the same numbers.
+    known.content_key = f"{key} {read.__name__}"
     return known
 
 
