@@ -72,6 +72,10 @@ def test_data_state_sees_files_come_and_grow(tmp_path):
     assert len({missing, half, whole}) == 3
     file.with_name(".lock").touch()
     assert data_state(tmp_path) == whole
+    # What a killed run left, for the next one to go on with.
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "slice.tif").write_bytes(b"map")
+    assert data_state(tmp_path) == whole
 
 
 def test_unchanged_state_keeps_the_cache_and_a_changed_one_drops_it(tmp_path):
@@ -93,6 +97,14 @@ def test_unchanged_state_keeps_the_cache_and_a_changed_one_drops_it(tmp_path):
     assert not any(file.exists() for file in kept)
     assert other.exists()
     assert json.loads((tmp_path / STATE).read_text())["helpers"] == "def"
+
+
+@pytest.mark.parametrize("left", ["", '{"profile": "smo', "[1, 2]", "null"])
+def test_a_record_that_cannot_be_read_counts_as_nothing_known(tmp_path, left):
+    (tmp_path / STATE).write_text(left)
+    state = {"profile": "smoke"}
+    assert forget_if_changed(tmp_path, state) == ["profile"]
+    assert forget_if_changed(tmp_path, state) == []
 
 
 def test_what_only_makes_pages_keeps_the_results(tmp_path):

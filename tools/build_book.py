@@ -19,10 +19,11 @@ from pathlib import Path
 import yaml
 
 from helpers import settings
+from helpers.cache import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "executed-with.json"
-MADE_HERE = ("results", "training")
+MADE_HERE = ("results", "training", "volume")
 # What the foot of each page says of the choices.
 SOURCES = {
     "phantom": "phantom, a synthetic cell and not a real one",
@@ -98,7 +99,10 @@ def forget_if_changed(build: Path, state: dict[str, str]) -> list[str]:
         The names that differ, all of them if nothing is known about the last build.
     """
     record = build / STATE
-    before = json.loads(record.read_text()) if record.exists() else {}
+    try:
+        before = dict(json.loads(record.read_text()))
+    except (OSError, ValueError, TypeError):
+        before = {}  # A record that is not there, or was cut, says nothing.
     changed = [name for name in {**state, **before} if state.get(name) != before.get(name)]
     if changed:
         # The pages too: Sphinx looks at their text only and would keep the old outputs.
@@ -108,7 +112,7 @@ def forget_if_changed(build: Path, state: dict[str, str]) -> list[str]:
         for folder in folders:
             shutil.rmtree(build / folder, ignore_errors=True)
         build.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(state, indent=1))
+        write_whole(record, json.dumps(state, indent=1))
     return changed
 
 
@@ -230,7 +234,7 @@ def main() -> None:
     command += ["--config", str(config_file), "--path-output", str(build.parent)]
     status = subprocess.run(command).returncode
     # Files that the chapters themselves downloaded are no reason to execute them again.
-    (build / STATE).write_text(json.dumps({**state, **data()}, indent=1))
+    write_whole(build / STATE, json.dumps({**state, **data()}, indent=1))
     if status == 0:
         print(f"The book: {build / 'html' / 'index.html'}")
     sys.exit(status)
