@@ -218,7 +218,7 @@ def _table(series: list[dict], title: str) -> str:
     )
     return (
         "<details><summary>The values as a table</summary>"
-        f'<div role="region" tabindex="0" aria-label="Values: {html.escape(title)}"><table>'
+        f'<div role="group" tabindex="0" aria-label="Values: {html.escape(title)}"><table>'
         f'<thead><tr><th scope="col">Slice{heads}</thead><tbody>{rows}</tbody></table></div>'
         "</details>"
     )
