@@ -1,5 +1,7 @@
 """Links to a part of the data, and what is told at the end of all tests."""
 
+from types import SimpleNamespace
+
 import report_tests
 from link_data import link, slice_of
 
@@ -46,3 +48,8 @@ def test_the_report_says_what_was_seen_and_why_something_was_skipped(tmp_path):
     at = lines.index("helpers: 7 passed, 0 failed, 3 skipped")
     assert lines[at + 1 : at + 3] == ["  2 skipped: needs slice 5", "  1 skipped: no browser"]
     assert lines[-1] == "total: 9 passed, 1 failed, 3 skipped"
+
+
+def test_a_reason_is_one_line():
+    report = SimpleNamespace(longrepr=("test.py", 3, "Skipped: it does not run: a line\nand more"))
+    assert report_tests.reason_of(report) == "it does not run: a line"

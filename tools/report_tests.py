@@ -41,9 +41,9 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 
 def reason_of(report) -> str:
-    """Say why a test was skipped, of pytest's report on it."""
+    """Say in a line why a test was skipped, of pytest's report on it."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return text.removeprefix("Skipped: ")
+    return text.removeprefix("Skipped: ").partition("\n")[0]
 
 
 def data_seen(folder: str, names: list[str]) -> list[str]:
