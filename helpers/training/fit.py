@@ -10,7 +10,6 @@ keeps the number of the epoch in a second file and leaves out what dropout draws
 writes, a training is lost or ends with other weights. Hence the few lines of `_save` and `_resume`.
 """
 
-import hashlib
 import json
 import math
 import time
@@ -20,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pooch
 from tqdm.auto import tqdm
 
 from helpers import settings
@@ -333,7 +333,7 @@ class _Course:
         """Store weights, optimiser and history, then remove the checkpoint before."""
         path = self._folder / f"checkpoint-{len(self.rows):08d}.weights.h5"
         write_whole(path, self._trainer.save_weights)
-        meta = {"weights": path.name, "sha256": sha256_of(path), "rows": self.rows}
+        meta = {"weights": path.name, "sha256": pooch.file_hash(str(path)), "rows": self.rows}
         # Until this is written, the checkpoint before is the latest.
         write_whole(self._folder / CHECKPOINT, json.dumps(meta))
         remove_checkpoints(self._folder, but=path)
@@ -346,7 +346,7 @@ class _Course:
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
             weights = self._folder / meta["weights"]
-            if sha256_of(weights) != meta["sha256"]:
+            if pooch.file_hash(str(weights)) != meta["sha256"]:
                 raise ValueError(f"{weights.name} is not what was stored")
         except (OSError, ValueError, KeyError, TypeError) as error:
             warnings.warn(
@@ -384,15 +384,6 @@ def _compiled(model, recipe: Recipe, weights: np.ndarray):
     # Else a checkpoint could not be loaded before the first step.
     optimiser.build(twin.trainable_variables)
     return twin
-
-
-def sha256_of(path: Path) -> str:
-    """Return the digest of a file's content, in hexadecimal digits."""
-    with path.open("rb") as file:
-        sha = hashlib.sha256()
-        while part := file.read(1 << 20):
-            sha.update(part)
-    return sha.hexdigest()
 
 
 def remove_checkpoints(folder: Path, but: Path | None = None) -> None:

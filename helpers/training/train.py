@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 
 from helpers import settings
 from helpers.cache import digest_of, key_of, locked, write_whole
@@ -25,7 +26,7 @@ from helpers.training import examples, prepare
 from helpers.training import fit as fit_module
 from helpers.training.device import choose_precision, device_name, need_tensorflow, precision_of
 from helpers.training.examples import items_of
-from helpers.training.fit import class_weights, fit, remove_checkpoints, sha256_of
+from helpers.training.fit import class_weights, fit, remove_checkpoints
 from helpers.training.history import as_table
 from helpers.training.prepare import load_slices
 from helpers.training.recipe import Recipe
@@ -224,7 +225,7 @@ def _train(model, stack, split, recipe, folder, about, seed, progress, on_step) 
     write_whole(folder / _WEIGHTS, model.save_weights)
     history = as_table(rows)
     write_whole(folder / _HISTORY, history.to_csv(index=False))
-    record["weights_sha256"] = sha256_of(folder / _WEIGHTS)
+    record["weights_sha256"] = pooch.file_hash(str(folder / _WEIGHTS))
     # Last: a folder with a record is finished.
     write_whole(folder / _RECORD, json.dumps(record, indent=1))
     remove_checkpoints(folder)
@@ -468,7 +469,7 @@ def _finished(folder: Path | None, identity: dict, stack: Stack, model) -> Run |
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if sha256_of(place / _WEIGHTS) != record["weights_sha256"]:
+        if pooch.file_hash(str(place / _WEIGHTS)) != record["weights_sha256"]:
             raise ValueError(f"{_WEIGHTS} is not what was stored")
         table = pd.read_csv(place / _HISTORY)
         history = as_table(table.to_dict("records"))
