@@ -54,7 +54,7 @@ class Method:
     method, run : str
         The method is named as its published curve is, so that both get one colour.
     work : str
-        ``2D``, ``improved`` or ``faithful`` (see `helpers.volume.segment_stack`), or the name of a
+        ``2D``, ``improved`` or ``published`` (see `helpers.volume.segment_stack`), or the name of a
         network in `helpers.networks`.
     family : str, optional
         Of the network's recipe; see `helpers.training.Recipe.of`.
@@ -69,7 +69,7 @@ class Method:
 METHODS = (
     Method("image processing", "2D", "2D"),
     Method("image processing", "3D", "improved"),
-    Method("image processing", "3D as published", "faithful"),
+    Method("image processing", "3D as published", "published"),
     Method("VGG16", "SegNet", "vgg16_segnet", "segnet"),
     Method("ResNet18", "DeepLab v3+", "resnet18_deeplabv3plus", "deeplab"),
     Method("Inception-ResNet-v2", "DeepLab v3+", "inception_resnet_v2_deeplabv3plus", "deeplab"),

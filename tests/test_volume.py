@@ -79,7 +79,7 @@ def test_the_phantom_has_its_other_classes(phantom, improved):
 
 
 def test_the_published_way_fails_at_the_ends_and_nowhere_else(phantom, improved):
-    published = nuclei_scores(phantom, segmented(phantom, workers=2, mode="faithful"))
+    published = nuclei_scores(phantom, segmented(phantom, workers=2, mode="published"))
     ours = nuclei_scores(phantom, improved)
     assert np.mean([published[number] for number in range(15, 35)]) > 0.9
     ends = [number for number in ours if number not in range(12, 39)]
@@ -89,7 +89,7 @@ def test_the_published_way_fails_at_the_ends_and_nowhere_else(phantom, improved)
 # --- what the result must not depend on ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["improved", "faithful"])
+@pytest.mark.parametrize("mode", ["improved", "published"])
 def test_the_same_with_other_workers_and_with_a_folder(mode, tmp_path):
     cell = drawn_stack()
     alone = segmented(cell, mode=mode)
@@ -148,7 +148,7 @@ def test_a_stack_without_a_nucleus_has_none():
     noise = random.normal(150, 5, (5, 170, 180)).clip(0, 255).astype(np.uint8)
     grey = np.full((170, 180), 150, np.uint8)
     for image in (lambda _number: grey, lambda number: noise[number - 1]):
-        for mode in ("improved", "faithful"):
+        for mode in ("improved", "published"):
             result = segmented(drawn_stack(range(1, 6), image), mode=mode)
             assert not any((labels == Label.NUCLEUS).any() for labels in result.values())
 
@@ -180,7 +180,7 @@ def test_without_any_nucleus_the_centre_is_the_middle():
 
 def test_a_centre_of_ones_own():
     cell = drawn_stack()
-    for mode in ("improved", "faithful"):
+    for mode in ("improved", "published"):
         scores = nuclei_scores(cell, segmented(cell, centre=10, mode=mode))
         assert scores[10] > 0.9
 
@@ -191,11 +191,11 @@ def test_a_centre_of_ones_own():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "fast"}, "mode.*improved.*faithful"),
+        ({"mode": "fast"}, "mode.*improved.*published"),
         ({"errors": "ignore"}, "errors.*raise.*skip"),
         ({"workers": 0}, "workers is 0; it must be at least 1"),
         ({"centre": 99}, r"centre is 99; .*1 to 24"),
-        ({"mode": "faithful", "rules": Rules()}, "rules are those of the improved mode"),
+        ({"mode": "published", "rules": Rules()}, "rules are those of the improved mode"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(options, message, tmp_path):
@@ -232,7 +232,7 @@ def test_real_slices_of_the_papers_cell(data_dir):
     own = choose_centre(cell, Constants.at(cell.pixel_size_nm))[0]
     for centre in (own, cell.slice_numbers[len(cell) // 2]):
         ours = nuclei_scores(cell, segmented(cell, workers=2, centre=centre))
-        published = nuclei_scores(cell, segmented(cell, workers=2, centre=centre, mode="faithful"))
+        published = nuclei_scores(cell, segmented(cell, workers=2, centre=centre, mode="published"))
         for number in sorted(needed):
             assert ours[number] >= published[number], f"slice {number}, from {centre}"
         assert np.mean([ours[number] for number in needed - {260}]) >= 0.966

@@ -143,7 +143,7 @@ def most_slices_held(count: int, mode: str, workers: int) -> tuple[int, int]:
     return most, peak
 
 
-@pytest.mark.parametrize("mode", ["improved", "faithful"])
+@pytest.mark.parametrize("mode", ["improved", "published"])
 def test_memory_does_not_grow_with_the_number_of_slices(mode):
     most_slices_held(24, mode, 1)  # What is made once and kept.
     few, few_peak = most_slices_held(24, mode, 1)

@@ -78,7 +78,7 @@ def kill_after(maps: int, folder: Path, mode: str, workers: int) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize(("mode", "workers"), [("improved", 2), ("faithful", 1)])
+@pytest.mark.parametrize(("mode", "workers"), [("improved", 2), ("published", 1)])
 def test_a_run_that_was_killed_ends_with_the_same_bytes(mode, workers, tmp_path):
     uninterrupted = whole_run(tmp_path / "one", mode=mode)
     folder = tmp_path / "two"
@@ -124,7 +124,7 @@ def test_damaged_maps_of_a_run_are_made_again(tmp_path):
 def test_the_folder_of_another_run_is_refused(tmp_path):
     before = whole_run(tmp_path)
     for cell, options, words in (
-        (drawn_stack(), {"mode": "faithful"}, "mode is"),
+        (drawn_stack(), {"mode": "published"}, "mode is"),
         (drawn_stack(), {"centre": 10}, "centre is null there, 10 here"),
         (drawn_stack(range(1, 20)), {}, "pictures is"),
         (replace(drawn_stack(), voxel_nm=(300.0, 41.0, 41.0)), {}, "pictures is"),

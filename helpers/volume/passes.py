@@ -37,8 +37,8 @@ from helpers.volume.rules import (
     unpack_mask,
 )
 
-MODES = ("improved", "faithful")
-FAITHFUL_MEDIAN_SLICES = 13
+MODES = ("improved", "published")
+PUBLISHED_MEDIAN_SLICES = 13
 
 CANDIDATES = 7
 """How many slices are tried as the centre."""
@@ -80,8 +80,8 @@ def segment_stack(
     ----------
     stack : Stack
         Slices may be missing; the distance between two follows from their numbers.
-    mode : {"improved", "faithful"}
-        ``faithful`` is the published method: see
+    mode : {"improved", "published"}
+        ``published`` is the published method: see
         `helpers.volume.rules.next_nucleus_as_published`.
     workers : int, optional
         Processes that prepare slices ahead; by default as many as there are cores. With 1,
@@ -92,7 +92,7 @@ def segment_stack(
         What to do about a slice that cannot be read: stop, or warn and do without it.
     centre : int, optional
         Slice to start from. By default the improved mode chooses (see `choose_centre`), and the
-        faithful mode takes the middle one.
+        published mode takes the middle one.
     rules : Rules, optional
         Of the improved mode.
 
@@ -126,7 +126,7 @@ def segment_stack(
             f"centre is {centre}; it must be a slice that {stack.name} has ({first} to {last}; "
             "see slice_numbers), or None."
         )
-    if rules is not None and mode == "faithful":
+    if rules is not None and mode == "published":
         raise ValueError("rules are those of the improved mode; leave them out, or change mode.")
     if mode == "improved":
         rules = rules or Rules()
@@ -423,7 +423,7 @@ def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int,
     elif centre is None:
         centre = stack.slice_numbers[len(stack) // 2]
     walk = _Walk(stack, centre, constants, rules)
-    reach = (rules.median_slices if rules else FAITHFUL_MEDIAN_SLICES) // 2
+    reach = (rules.median_slices if rules else PUBLISHED_MEDIAN_SLICES) // 2
     steps: dict[int, Step] = {}
     waiting, unwritten = set(stack.slice_numbers), set(stack.slice_numbers)
 
