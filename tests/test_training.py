@@ -598,7 +598,9 @@ def test_a_live_figure_grows_and_vanishes(monkeypatch, tmp_path):
     monkeypatch.setattr(history, "_REDRAW_SHARE", 1e9)
     monkeypatch.setattr(fit, "is_live", lambda: True)
     train(network(), CELL, SPLIT, replace(RECIPE, steps=3), tmp_path / "a", progress=True)
-    assert [type(one).__name__ for one in shown] == ["Image", "Image", "Image", "HTML"]
+    assert [type(one).__name__ for one in shown] == ["HTML"] * 4
+    assert all('alt="Training curves' in one.data for one in shown[:3])
+    assert shown[3].data == ""
     shown.clear()
     monkeypatch.setenv("HELA_STATIC", "1")
     train(network(), CELL, SPLIT, replace(RECIPE, steps=3), tmp_path / "b")

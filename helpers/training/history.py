@@ -2,6 +2,7 @@
 
 import io
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -136,14 +137,16 @@ class LivePlot:
         rows : list of dict
             One a step so far.
         """
-        from IPython.display import Image, display
+        from IPython.display import HTML, display
 
         start = time.monotonic()
         if start < self._next:
             return
         picture = io.BytesIO()
         plot_history(as_table(rows)).savefig(picture, format="png")
-        image = Image(picture.getvalue(), format="png", alt="Training curves so far")
+        # Not IPython's Image: on Colab (IPython 7) it knows no alternative text.
+        content = b64encode(picture.getvalue()).decode()
+        image = HTML(f'<img src="data:image/png;base64,{content}" alt="Training curves so far">')
         if self._handle is None:
             self._handle = display(image, display_id=True)
         else:
