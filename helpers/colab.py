@@ -6,6 +6,7 @@ module imports the standard library alone.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +23,28 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"\d[\w.!+]*")
 
 
-def prepare(*, keep_in_drive: bool = False) -> None:
-    """Make a notebook ready: install what is missing, and on Colab widgets and, if wanted, Drive.
+AS_SET = "default"
+"""Choice of the first cell that leaves a setting as the environment has it."""
+
+# What the environment had before the first cell changed it, and what it has from that cell.
+_found: dict[str, str | None] = {}
+_ours: dict[str, str | None] = {}
+
+
+def prepare(*, profile: str = AS_SET, source: str = AS_SET, keep_in_drive: bool = False) -> None:
+    """Make a notebook ready: install what is missing, and on Colab widgets; then set what is asked.
+
+    It may run again with other choices: they hold from then on. It says what has changed.
 
     Parameters
     ----------
+    profile : {"default", "smoke", "quick", "paper"}
+        Sets ``HELA_PROFILE``, unless it is ``default``.
+    source : {"default", "phantom", "sample", "full"}
+        Sets ``HELA_SOURCE``, unless it is ``default``.
     keep_in_drive : bool
-        On Colab, keep data and results in Google Drive, where they outlast the session.
+        On Colab, keep data and results in Google Drive, where they outlast the session; those that
+        are there already are copied.
 
     Raises
     ------
@@ -39,14 +55,66 @@ def prepare(*, keep_in_drive: bool = False) -> None:
     if missing:
         print("Installing what is missing:", ", ".join(missing))
         install(missing)
+    chosen = {"HELA_PROFILE": profile, "HELA_SOURCE": source, "HELA_DATA_DIR": AS_SET}
     if on_colab():
-        output = import_module("google.colab.output")
-        output.enable_custom_widget_manager()
+        import_module("google.colab.output").enable_custom_widget_manager()
         if keep_in_drive:
-            import_module("google.colab.drive").mount(str(DRIVE))
+            if not DRIVE_FOLDER.parent.exists():  # mounted twice, it says so
+                import_module("google.colab.drive").mount(str(DRIVE))
             DRIVE_FOLDER.mkdir(parents=True, exist_ok=True)
-            os.environ["HELA_DATA_DIR"] = str(DRIVE_FOLDER)
-            print("Data and results are kept in", DRIVE_FOLDER)
+            chosen["HELA_DATA_DIR"] = str(DRIVE_FOLDER)
+    _choose(chosen)
+
+
+def _choose(chosen: dict[str, str]) -> None:
+    """Set variables of the environment, for the settings in use too, and say what has changed."""
+    from helpers import settings  # not before all that it needs is installed
+
+    before = settings.current() if settings.are_read() else None
+    for variable, value in chosen.items():
+        has = os.environ.get(variable)
+        if variable not in _ours or has != _ours[variable]:
+            _found[variable] = has
+        _ours[variable] = _found[variable] if value == AS_SET else value
+        if _ours[variable] is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = _ours[variable]
+    now = settings.read_again()
+    if now.data_dir == DRIVE_FOLDER and (before is None or before.data_dir != DRIVE_FOLDER):
+        copied = _copy_what_lacks(_folder_of_the_session(), DRIVE_FOLDER)
+        also = f"; {copied} files that this session had are copied there" if copied else ""
+        print(f"Data and results are kept in {DRIVE_FOLDER}{also}.")
+    elif before is not None and before.data_dir != now.data_dir:
+        print(f"Data and results are no longer kept in {before.data_dir}, but in {now.data_dir}.")
+    if before is not None and (before.profile, before.source) != (now.profile, now.source):
+        print(
+            f"The profile is now {now.profile}, the source {now.source}. Run the cells below again:"
+            " what they have made so far is of the choice before."
+        )
+
+
+def _folder_of_the_session() -> Path:
+    """Return where data and results are that do not go to Drive."""
+    from helpers.settings import Settings
+
+    has = _found.get("HELA_DATA_DIR")
+    return Settings.from_environment({} if has is None else {"HELA_DATA_DIR": has}).data_dir
+
+
+def _copy_what_lacks(source: Path, target: Path) -> int:
+    """Copy those files of a folder that another one lacks; return their number."""
+    copied = 0
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        # Locks and what is being written begin with a point.
+        if path.is_file() and not path.name.startswith(".") and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = copy.with_name(f".{copy.name}.copying")
+            shutil.copy2(path, unfinished)
+            unfinished.replace(copy)
+            copied += 1
+    return copied
 
 
 def on_colab() -> bool:

@@ -190,6 +190,17 @@ def _of_environment() -> Settings:
     return Settings.from_environment()
 
 
+def are_read() -> bool:
+    """Return whether something has asked for the settings of the environment in this process."""
+    return _of_environment.cache_info().currsize > 0
+
+
+def read_again() -> Settings:
+    """Return the settings of the environment as it is now; they are those in use from now on."""
+    _of_environment.cache_clear()
+    return _of_environment()
+
+
 _in_use: Settings | None = None
 
 

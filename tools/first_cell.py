@@ -14,10 +14,23 @@ import subprocess
 import sys
 from importlib import import_module, util
 
+PROFILE = "default"  # @param ["default", "smoke", "quick", "paper"]
+SOURCE = "default"  # @param ["default", "phantom", "sample", "full"]
 KEEP_IN_DRIVE = False  # @param {type:"boolean"}
 
+
+def has_book():
+    found = util.find_spec("helpers")
+    folders = (found and found.submodule_search_locations) or []
+    return any(os.path.exists(os.path.join(folder, "colab.py")) for folder in folders)
+
+
+# A file helpers.py of yours, beside the notebook, is not the book's package.
+if util.find_spec("helpers") and not has_book():
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]
+    sys.modules.pop("helpers", None)
 # Nothing is installed where the book's package is there already.
-if util.find_spec("helpers") is None:
+if not has_book():
     package = os.environ.get("HELA_PACKAGE")"""
 FROM_REPOSITORY = """\
  or "git+{repository}@{commit}"
@@ -36,7 +49,8 @@ END = """\
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", package]
     subprocess.run(pip, check=True)
 
-import_module("helpers.colab").prepare(keep_in_drive=KEEP_IN_DRIVE)"""
+choices = {"profile": PROFILE, "source": SOURCE, "keep_in_drive": KEEP_IN_DRIVE}
+import_module("helpers.colab").prepare(**choices)"""
 
 
 def first_cell(repository: str, commit: str) -> str:
