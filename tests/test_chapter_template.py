@@ -37,6 +37,10 @@ def test_template_builds_without_a_warning(tmp_path):
     page = BeautifulSoup(html, "html.parser")
     assert page.select_one("figure img")["alt"].startswith("What is to be seen")
     assert "What the figure shows." in page.select_one("figcaption").text
-    assert page.select_one("div.exercise .cell")
+    exercise = page.select_one("div.exercise")
+    assert "count = ..." in exercise.select_one(".cell").text
+    assert exercise.select_one("details").text.split() == ["Hint", "Where", "to", "begin."]
     solution = page.select_one("div.solution.dropdown")
-    assert solution.select_one(".cell_output").text.strip() == "2"
+    count, checked = (output.text.strip() for output in solution.select(".cell_output"))
+    assert count == "4"
+    assert checked == "one: checked."
