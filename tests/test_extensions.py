@@ -16,6 +16,7 @@ from PIL import Image
 from run_record import foot
 from skimage.color import rgb2lab
 from skimage.filters import gaussian
+from students_button import add_button
 
 from helpers.labels import PALETTES, Label, shows_classes
 from helpers.show import COMPARE_COLOURS
@@ -208,3 +209,21 @@ def test_citation_is_made_from_the_file():
 
 def test_index_gives_the_first_sentence():
     assert first_sentence("The four\n cases. True negatives are grey.") == "The four cases"
+
+
+# The button for students
+
+
+def test_chapters_have_a_button_of_their_own_for_students():
+    colab = "https://colab.research.google.com/github/A/b/blob/notebooks"
+    button = {"text": "Colab", "tooltip": "Launch on Colab", "icon": "c.png", "type": "link"}
+    mine = button | {"url": f"{colab}/notebooks/06_vgg16.ipynb"}
+    group = {"label": "launch-buttons", "buttons": [mine]}
+    context = {"header_buttons": [{"label": "search"}, group]}
+    for _ in range(2):  # a page may be written twice
+        add_button(None, "notebooks/06_vgg16", "page.html", context, None)
+        first, second = group["buttons"]
+    assert first == mine
+    assert second["url"] == f"{colab}/students/06_vgg16.ipynb"
+    assert second["text"] == "Colab, without solutions"
+    add_button(None, "book/index", "page.html", {}, None)  # without a repository

@@ -13,6 +13,7 @@ from test_site import SITE
 
 REPOSITORY = {"HELA_REPOSITORY_URL": "https://github.com/Someone/hela", "GITHUB_SHA": "abc123"}
 BOOK = "https://someone.github.io/hela/"
+COLAB = "https://colab.research.google.com/github/Someone/hela/blob/notebooks/notebooks/"
 TEMPLATE = (ROOT / "notebooks" / "01_data_acquisition.md").read_text(encoding="utf-8")
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
 CHECK = "# @title Check your answer"
@@ -120,14 +121,18 @@ def test_code_is_the_chapters_own(made, name):
 def test_links_lead_somewhere(made, name):
     kind, notebooks = made
     prose = prose_of(notebooks[name])
+    own = f"{BOOK}notebooks/{name}.html"  # in the sentence that says which book it is of
     anchors = set(re.findall(r'<a id="([^"]+)"', prose))
     for address in re.findall(r"\]\(([^)\s]+)\)", prose):
         if address.startswith("#"):
             assert address[1:] in anchors
         elif kind == "published":
             assert address.startswith("https://")
+            assert not address.startswith(f"{BOOK}notebooks/") or address == own
             path = address.removeprefix(BOOK).partition("#")[0].removesuffix(".html")
             assert path == address.partition("#")[0] or (ROOT / f"{path}.md").is_file()
+            if address.startswith(COLAB):
+                assert address.removeprefix(COLAB).removesuffix(".ipynb") in notebooks
         elif not address.startswith("https://"):
             assert address.removesuffix(".ipynb") in notebooks
 
@@ -147,7 +152,7 @@ def test_students_get_every_exercise_and_no_solution(made, name):
     assert all(cell.metadata["cellView"] == "form" for cell in checks)
     places = [cell for cell in notebook.cells if cell.source.startswith("**In your words**")]
     assert len(places) == (source.count("**In words:**") if kind == "students" else 0)
-    solved = prose_of(notebook).count("<summary><b>Solution of Exercise")
+    solved = len(re.findall("^#### Solution of Exercise", prose_of(notebook), re.MULTILINE))
     if kind == "students":
         assert solved == 0
         for text in re.findall(r"\{solution-start\}.*?\{solution-end\}", source, re.DOTALL):
@@ -178,17 +183,43 @@ def test_training_chapters_ask_for_a_gpu(made):
     assert [name[:2] for name in asking] == ["06", "07", "08", "09", "10"]
 
 
-def test_solutions_are_folded(made):
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_solutions_are_sections_that_are_closed(made, name):
+    """A closed section ends where a heading of its level or a higher one stands."""
     kind, notebooks = made
-    if kind == "students":
-        pytest.skip("there are none for students")
-    cells = notebooks["06_vgg16"].cells
-    at = next(n for n, cell in enumerate(cells) if "Solution of Exercise 6.1" in cell.source)
-    title = "<b>Solution of Exercise 6.1: Freeze the encoder</b>"
-    assert cells[at].source.startswith(f"<details>\n<summary>{title}")
-    assert cells[at].source.endswith("\n\n</details>")
-    assert cells[at + 1].metadata["jupyter"]["source_hidden"]
-    assert cells[at + 1].metadata["cellView"] == "form"
+    notebook = notebooks[name]
+    closed = []
+    hidden, solution = False, False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (heading := re.match("#+ ", cell.source)):
+            if cell.source.startswith("#### Solution of Exercise "):
+                assert cell.metadata["jp-MarkdownHeadingCollapsed"]
+                assert cell.metadata["id"] == cell["id"]
+                closed.append(cell["id"])
+                hidden = True
+            elif len(heading[0]) <= 5:
+                hidden = False
+        solution = solution or cell.source.startswith("#### Solution of Exercise ")
+        assert not hidden or cell.source not in outside_solutions(name)
+    assert notebook.metadata["colab"]["collapsed_sections"] == closed
+    assert solution == (kind != "students")
+
+
+def outside_solutions(name):
+    """Return the code of a chapter's cells that are in no solution."""
+    kept = without_solutions(source_of(name).cells)
+    return {text for type_, text in kept if type_ == "code"}
+
+
+def test_published_notebooks_of_students_lead_to_each_other(tmp_path):
+    paths = convert(tmp_path, students=True, environment=REPOSITORY)
+    prose = "\n".join(prose_of(nbformat.read(path, as_version=4)) for path in paths)
+    links = re.findall(r"\]\((https://colab[^)]+)\)", prose)
+    assert len(links) > 20
+    for link in links:
+        assert link.startswith(
+            COLAB.replace("blob/notebooks/notebooks/", "blob/notebooks/students/")
+        )
 
 
 def test_first_cell_knows_repository_and_commit(made):
@@ -245,10 +276,18 @@ def small(tmp_path):
         ("{term}`stacks <stack>` of {math}`x^2`", "stacks of $x^2$"),
         ("`{ref}` and `code` stay", "`{ref}` and `code` stay"),
         ("```python\n# {ref}`no`\n```", "```python\n# {ref}`no`\n```"),
-        (":::{note}\nMind *this*.\n\n- one\n:::", "> **Note**\n>\n> Mind *this*.\n>\n> - one"),
+        (
+            ":::{note}\nMind *this*.\n\n- one\n:::",
+            '<div class="alert alert-info">\n\n> **Note**\n>\n> Mind *this*.\n>\n> - one\n\n</div>',
+        ),
+        (
+            ":::{warning}\nNo.\n:::",
+            '<div class="alert alert-warning">\n\n> **Warning**\n>\n> No.\n\n</div>',
+        ),
         (
             "````{admonition} What {cite:t}`two` say\n:class: tip\n```python\n# x\n```\n````",
-            "> **What Rot et al. (2002) say**\n>\n> ```python\n> # x\n> ```",
+            '<div class="alert alert-success">\n\n'
+            "> **What Rot et al. (2002) say**\n>\n> ```python\n> # x\n> ```\n\n</div>",
         ),
         (
             ":::{dropdown} More\nInside.\n:::",

@@ -215,3 +215,12 @@ def test_lines_become_wider_in_large_pictures_only():
         mask = np.zeros((side, side), bool)
         mask[side // 2] = True
         assert show.thicken(mask).sum() == width * side
+
+
+def test_warnings_are_boxes_where_no_site_gives_them_a_style(monkeypatch):
+    monkeypatch.setenv("HELA_STATIC", "0")
+    assert "border: 1px solid" in show.warning_box("Not data", "Drawn.").html
+    monkeypatch.setenv("HELA_STATIC", "1")
+    box = show.warning_box("<Not> data", "Drawn.").html
+    assert "border" not in box
+    assert '<p class="admonition-title">&lt;Not&gt; data</p>\n<p>Drawn.</p>' in box

@@ -68,10 +68,12 @@ def test_notebooks_go_to_a_branch_without_history_and_workflows(tmp_path):
     identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     git(*identity, "commit", "--quiet", "-m", "all")
     (clone / "_build" / "notebooks").mkdir(parents=True)
+    (clone / "_build" / "students").mkdir()
     script = next(s for s in steps("deploy.yml") if s.get("name") == "Push the branch")["run"]
 
     for content in ("first", "second"):
         (clone / "_build" / "notebooks" / "01_a.ipynb").write_text(content)
+        (clone / "_build" / "students" / "01_a.ipynb").write_text(f"{content}, no solutions")
         # As GitHub runs it; the checkout is new each time.
         git("reset", "--quiet", "HEAD")
         environment = {
@@ -90,6 +92,7 @@ def test_notebooks_go_to_a_branch_without_history_and_workflows(tmp_path):
             "environment.yml",
             "notebooks/01_a.ipynb",
             "notebooks/01_a.md",
+            "students/01_a.ipynb",
         ]
         assert git("show", "notebooks:notebooks/01_a.ipynb", folder=remote) == content
         assert git("rev-list", "--count", "notebooks", folder=remote).strip() == "1"

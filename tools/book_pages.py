@@ -62,11 +62,14 @@ class Book:
         Folder with ``_toc.yml``, ``notebooks`` and ``book/references.bib``.
     repository : str
         Address of the repository on GitHub; empty if there is none.
+    notebooks : str
+        Where the chapters' notebooks lie, with a final slash; empty for beside each other.
     """
 
-    def __init__(self, root: Path, repository: str = ""):
+    def __init__(self, root: Path, repository: str = "", notebooks: str = ""):
         self.root = root
         self.address = pages_address(repository) if repository else ""
+        self.notebooks = notebooks
 
     @cached_property
     def pages(self) -> dict[str, Page]:
@@ -109,6 +112,24 @@ def pages_address(repository: str) -> str:
     >>> pages_address("https://github.com/someone/someone.github.io.git")
     'https://someone.github.io/'
     """
+    owner, name = _owner_and_name(repository)
+    site = f"{owner.lower()}.github.io"
+    return f"https://{site}/" if name.lower() == site else f"https://{site}/{name}/"
+
+
+def colab_address(repository: str, branch: str, folder: str) -> str:
+    """Return where Colab opens the notebooks in a folder of a branch, with a final slash.
+
+    Examples
+    --------
+    >>> colab_address("https://github.com/someone/hela", "notebooks", "students")
+    'https://colab.research.google.com/github/someone/hela/blob/notebooks/students/'
+    """
+    owner, name = _owner_and_name(repository)
+    return f"https://colab.research.google.com/github/{owner}/{name}/blob/{branch}/{folder}/"
+
+
+def _owner_and_name(repository: str) -> tuple[str, str]:
     owner, _, name = urlsplit(repository).path.strip("/").partition("/")
     name = name.removesuffix(".git")
     if not owner or not name or "/" in name:
@@ -116,8 +137,7 @@ def pages_address(repository: str) -> str:
             f"HELA_REPOSITORY_URL is {repository!r}; it must look like "
             "https://github.com/OWNER/NAME."
         )
-    site = f"{owner.lower()}.github.io"
-    return f"https://{site}/" if name.lower() == site else f"https://{site}/{name}/"
+    return owner, name
 
 
 def listed(root: Path) -> dict[str, int | None]:

@@ -2,12 +2,14 @@
 
 Usage: ``python tools/convert_notebooks.py FOLDER [--students]``
 
-They read well without Sphinx: directives, roles and labels become plain Markdown and links, into
-the published book where ``HELA_REPOSITORY_URL`` tells its address. The code is the chapters' own;
-a first cell installs the package where it is missing. Each exercise ends with a cell that checks
-the answer: what it expects is the solution's own code, folded up. With ``--students`` the solutions
-are left out, and there is a place to write where an exercise asks for words. With ``--prove`` too,
-the tests' notebooks: a student's, in which each solution is run in place of the check.
+They read well without Sphinx: directives, roles and labels become plain Markdown and links, to the
+other notebooks, and into the published book where ``HELA_REPOSITORY_URL`` tells its address; then
+the notebooks link to each other on Colab. Solutions are sections that are closed at first, with
+what their code shows. The code is the chapters' own; a first cell installs the package where it is
+missing. Each exercise ends with a cell that checks the answer: what it expects is the solution's
+own code, folded up. With ``--students`` the solutions are left out, and there is a place to write
+where an exercise asks for words. With ``--prove`` too, the tests' notebooks: a student's, in which
+each solution is run in place of the check.
 """
 
 import argparse
@@ -15,18 +17,21 @@ import ast
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jupytext
-from book_pages import Book, Page, figure_of
+from book_pages import Book, Page, colab_address, figure_of
 from first_cell import commit_of, first_cell
 from nbformat import v4
-from plain_markdown import HEADING, Directive, PlainMarkdown, anchor_of, folded, split
+from plain_markdown import HEADING, Directive, PlainMarkdown, anchor_of, split
 
 from helpers import exercises, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCELERATED = ("06_", "07_", "08_", "09_", "10_")
 """Chapters that train networks: Colab is asked for a GPU."""
+CLOSED = "jp-MarkdownHeadingCollapsed"
+"""How Jupyter notes that a section is closed: all cells to the next heading of its level."""
 IN_WORDS = "**In words:**"
 """How the line of an exercise begins that asks for words."""
 CHECK = """\
@@ -67,7 +72,11 @@ def convert(
     target.mkdir(parents=True, exist_ok=True)
     repository = (settings.read("HELA_REPOSITORY_URL", environment) or "").rstrip("/")
     setup = first_cell(repository, commit_of(source.parent, environment) if repository else "")
-    book = Book(source.parent, repository)
+    beside = ""
+    if repository:
+        branch = settings.read("HELA_REPOSITORY_BRANCH", environment)
+        beside = colab_address(repository, branch, "students" if students else "notebooks")
+    book = Book(source.parent, repository, beside)
     made = []
     for chapter in chapters:
         page = book.pages[f"notebooks/{chapter.stem}"]
@@ -110,7 +119,10 @@ class Chapter:
         self.cells.insert(1, v4.new_code_cell(setup, metadata={"cellView": "form"}))
         for number, cell in enumerate(self.cells):
             cell["id"] = f"cell-{number}"  # otherwise random: the same text makes the same file
+            if CLOSED in cell.metadata:
+                cell.metadata["id"] = cell["id"]  # Colab's own
         colab = {"name": f"{self.page.file.stem}.ipynb", "provenance": []}
+        colab["collapsed_sections"] = [c["id"] for c in self.cells if CLOSED in c.metadata]
         metadata = {
             "kernelspec": source.metadata["kernelspec"],
             "language_info": {"name": "python"},
@@ -125,7 +137,7 @@ class Chapter:
         if self.solution and self.students:
             return
         metadata = {key: value for key, value in cell.metadata.items() if key != "mystnb"}
-        if self.solution or {"hide-input", "remove-input"} & set(metadata.get("tags", [])):
+        if {"hide-input", "remove-input"} & set(metadata.get("tags", [])):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         self.cells.append(v4.new_code_cell(cell.source, metadata=metadata))
         figure = figure_of(cell)
@@ -151,6 +163,8 @@ class Chapter:
                 self._end_exercise(list(self.exercises)[-1])
             elif piece.name == "solution-start":
                 self.solution = f"Solution of {self.exercises[piece.argument]}"
+                if not self.students:
+                    self._add(f"#### {self.solution}", {CLOSED: True})
             elif piece.name == "solution-end":
                 self.solution = ""
         self._flush()
@@ -187,9 +201,6 @@ class Chapter:
         self.asks_for_words |= IN_WORDS in text
         if not text.strip() or (self.solution and self.students):
             return
-        if self.solution:
-            self._add(folded(self.solution, text))
-            return
         part: list[str] = []
         for piece in split(text):
             if HEADING.match(piece):
@@ -198,9 +209,9 @@ class Chapter:
             part.append(piece)
         self._add("\n".join(part))
 
-    def _add(self, text: str) -> None:
+    def _add(self, text: str, metadata: Mapping = MappingProxyType({})) -> None:
         if text.strip():
-            self.cells.append(v4.new_markdown_cell(text.strip("\n")))
+            self.cells.append(v4.new_markdown_cell(text.strip("\n"), metadata=dict(metadata)))
 
 
 def solutions_of(notebook) -> dict[str, str]:

@@ -28,6 +28,12 @@ ADMONITIONS = (
     *("admonition", "attention", "caution", "danger", "dropdown", "error", "hint"),
     *("important", "note", "seealso", "tip", "warning"),
 )
+# Jupyter's boxes; all others are ``info``.
+BOXES = {
+    **dict.fromkeys(("attention", "caution", "important", "warning"), "warning"),
+    **dict.fromkeys(("danger", "error"), "danger"),
+    **dict.fromkeys(("hint", "tip"), "success"),
+}
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ class PlainMarkdown:
     Parameters
     ----------
     book : Book
-        Where the links lead: into the published book if its address is known, else to the
-        notebook beside this one.
+        Where the links lead: to a chapter's notebook; to a page of prose in the published book, if
+        its address is known.
     page : Page
         The page that is converted.
     """
@@ -128,10 +134,10 @@ class PlainMarkdown:
         return self._page_link(at.page, text, at.anchor)
 
     def _page_link(self, name: str, text: str, anchor: str = "") -> str:
-        if self.book.address:
+        if self.book.pages[name].is_notebook:  # Colab cannot be told a place in it
+            where = f"{self.book.notebooks}{self.book.pages[name].file.stem}.ipynb"
+        elif self.book.address:
             where = f"{self.book.address}{name}.html{'#' if anchor else ''}{anchor}"
-        elif self.book.pages[name].is_notebook:
-            where = f"{self.book.pages[name].file.stem}.ipynb"
         else:
             return f"*{text}*"
         return f"[{text}]({where})"
@@ -159,8 +165,12 @@ class PlainMarkdown:
         body = self.convert("\n".join(lines))
         if piece.name == "dropdown" or "dropdown" in piece.options.get("class", ""):
             return folded(title, body)
+        # A box in Jupyter; the quote's bar is left where a viewer knows no such box.
+        classes = {piece.name, *piece.options.get("class", "").split()}
+        kind = next((BOXES[name] for name in sorted(classes) if name in BOXES), "info")
         quoted = [f"**{title}**", "", *body.split("\n")]
-        return "\n".join(f"> {line}".rstrip() for line in quoted)
+        lines = [f"> {line}".rstrip() for line in quoted]
+        return "\n".join([f'<div class="alert alert-{kind}">', "", *lines, "", "</div>"])
 
     def _table(self, piece: Directive) -> str:
         rows: list[list[str]] = []

@@ -18,9 +18,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from helpers import settings
 from helpers.labels import shows_classes
 
 WEBP_QUALITY = 75
+_BOX = (
+    "; border: 1px solid #d98324; border-left-width: 6px; border-radius: 4px; padding: 0 1em",
+    ' style="font-weight: bold"',
+)
 
 
 class PageHtml:
@@ -45,7 +50,7 @@ class PageHtml:
 
 
 def warning_box(title: str, *paragraphs: str) -> PageHtml:
-    """Warn the reader in a box that looks like the site's own.
+    """Warn the reader in a box: on the site it looks like the site's own.
 
     Parameters
     ----------
@@ -60,16 +65,15 @@ def warning_box(title: str, *paragraphs: str) -> PageHtml:
 
     Examples
     --------
-    >>> print(warning_box("Not data", "A program drew it.").html)
-    <div class="admonition warning" style="overflow-wrap: anywhere">
-    <p class="admonition-title">Not data</p>
-    <p>A program drew it.</p>
-    </div>
+    >>> print(warning_box("Not data", "A program drew it."))
+    Not data. A program drew it.
     """
     lines = "".join(f"<p>{html.escape(text)}</p>\n" for text in paragraphs)
+    # Only the site has a style for the classes. The colours suit light and dark notebooks.
+    box, head = ("", "") if settings.is_static() else _BOX
     return PageHtml(
-        '<div class="admonition warning" style="overflow-wrap: anywhere">\n'
-        f'<p class="admonition-title">{html.escape(title)}</p>\n{lines}</div>',
+        f'<div class="admonition warning" style="overflow-wrap: anywhere{box}">\n'
+        f'<p class="admonition-title"{head}>{html.escape(title)}</p>\n{lines}</div>',
         " ".join((f"{title}.", *paragraphs)),
     )
 
