@@ -7,7 +7,7 @@ STUDENTS := _build/students
 OLDEST := _build/oldest
 PORT ?= 8000
 # Each part of the tests keeps what came out of it, for the report at the end.
-PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests
+PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests --durations=10 --durations-min=2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -40,17 +40,15 @@ lint: notebooks students ## ruff on the code and the chapters, actionlint on the
 test-helpers: setup ## pytest on the helpers, doctests among them
 	PART=helpers $(PYTEST) -n 2 -m "not site and not colab and not live"
 
-# Without HELA_STATIC, so that the live explorers run here and the static ones in the book.
-test-notebooks: notebooks ## execute every chapter, profile smoke; name the slowest
-	HELA_PROFILE=smoke PART=notebooks $(PYTEST) -p slowest --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout=600 --override-ini=addopts= -n 2 --dist loadfile $(NOTEBOOKS)
+# The site's pages, which the next parts open, come of the same run.
+test-notebooks: setup ## execute every chapter, profile smoke, and build the site; name the slowest
+	HELA_PROFILE=smoke PART=notebooks $(BIN)/python tools/build_book.py --output _build/smoke --test
 
 test-running: setup ## chapters as on Colab, and their explorers in JupyterLab with a browser
 	PART=running $(PYTEST) -n 2 --dist loadfile -m "colab or live" tests/test_colab.py tests/test_live.py
 
-test-site: setup ## build the book, profile smoke, and open its pages in a browser
-	HELA_PROFILE=smoke $(BIN)/python tools/build_book.py --output _build/smoke
-	PART=site $(PYTEST) -m site
+test-site: test-notebooks ## open the pages of the smoke site in a browser
+	PART=site $(PYTEST) -n 2 -m site
 
 test-real: setup ## the tests of real data alone, on the files in HELA_DATA_DIR, and all that was told
 	PART=$(or $(PART),real) $(PYTEST) -n 2 -m real

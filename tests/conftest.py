@@ -74,14 +74,22 @@ def pytest_generate_tests(metafunc):
     if "browser" in metafunc.fixturenames:
         twice = metafunc.definition.get_closest_marker("any_font")
         fonts = ["bundled", "system"] if twice else ["bundled"]
-        metafunc.parametrize("browser", fonts, indirect=True, scope="module")
+        metafunc.parametrize("browser", fonts, indirect=True, scope="session")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(request):
     """Start a browser; without one the test is skipped, or fails if it is required."""
     with open_browser(request.param) as chromium:
         yield chromium
+
+
+@pytest.fixture(scope="session")
+def sheet(browser):
+    """Return a page for tests that leave nothing in it; a new one takes more than most tests."""
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")

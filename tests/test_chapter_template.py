@@ -1,5 +1,6 @@
 """The chapter template of CONTRIBUTING.md is what it says: it builds as it stands."""
 
+import io
 import re
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 from bs4 import BeautifulSoup
+from progress import Progress, Times
+from run_chapters import Runner, chapters_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,13 +28,19 @@ def test_template_builds_without_a_warning(tmp_path):
         "format: jb-book\nroot: book/references\nchapters: [{file: notebooks/01_topic}]\n"
     )
 
+    progress = Progress(Times(tmp_path / "times.json", "smoke"), io.StringIO())
+    runner = Runner(tmp_path / "_build" / ".jupyter_cache", tmp_path / "logs", progress)
+    assert runner.run(chapters_of(tmp_path, "smoke")) == []
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     build = subprocess.run(
         [jupyter_book, "build", tmp_path, "-W", "-n", "--keep-going"],
         capture_output=True,
         text=True,
     )
-    assert build.returncode == 0, build.stdout + build.stderr
+    said = build.stdout + build.stderr
+    assert build.returncode == 0, said
+    assert "Using cached notebook" in said, "the book finds what was executed beforehand"
+    assert "Executing notebook" not in said
 
     html = (tmp_path / "_build" / "html" / "notebooks" / "01_topic.html").read_text("utf-8")
     page = BeautifulSoup(html, "html.parser")

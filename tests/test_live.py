@@ -45,7 +45,7 @@ START_S, RUN_S, REDRAW_S = 180, 300, 2
 # Cells that are out of sight are in the page too.
 SETTINGS = {"@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}'}
 FRAME = ".widget-html-content:has(> img)"  # it stays when the picture in it is another one
-# What comes after the last explorer is executed by make test-notebooks.
+# What comes after the last explorer is the same without a kernel: make test-notebooks executes it.
 RUN_TO_LAST_EXPLORER = """async () => {
     const app = window.jupyterapp;
     const panel = app.shell.currentWidget;

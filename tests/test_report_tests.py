@@ -1,5 +1,6 @@
 """Links to a part of the data, and what is told at the end of all tests."""
 
+import json
 from types import SimpleNamespace
 
 import report_tests
@@ -48,6 +49,18 @@ def test_the_report_says_what_was_seen_and_why_something_was_skipped(tmp_path):
     at = lines.index("helpers: 7 passed, 0 failed, 3 skipped")
     assert lines[at + 1 : at + 3] == ["  2 skipped: needs slice 5", "  1 skipped: no browser"]
     assert lines[-1] == "total: 9 passed, 1 failed, 3 skipped"
+
+
+def test_what_a_part_gave_is_kept_under_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_tests, "REPORTS", tmp_path / "kept")
+    monkeypatch.delenv("PART", raising=False)
+    report_tests.keep(3, 0, [])
+    assert not (tmp_path / "kept").exists()
+    monkeypatch.setenv("PART", "notebooks")
+    report_tests.keep(12, 1, ["no browser", "no browser"])
+    kept = json.loads((tmp_path / "kept" / "notebooks.json").read_text())
+    assert (kept["passed"], kept["failed"], kept["skipped"]) == (12, 1, 2)
+    assert kept["reasons"] == {"no browser": 2}
 
 
 def test_a_reason_is_one_line():

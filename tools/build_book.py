@@ -1,22 +1,29 @@
 """Execute the chapters and build the site: ``make book``.
 
-Jupyter Book executes a chapter again when its code changes, and never otherwise. What else a
-result depends on (the helpers, the pins, the profile, the data) is compared here with what the last
-build had; when any of it changed, the execution cache is dropped and every page is read again.
+A chapter is executed again when its code changes (`tools/run_chapters.py`). What else a result
+depends on (the helpers, the pins, the profile, the data) is compared here with what the last build
+had; when any of it changed, the execution cache is dropped and every page is read again.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import report_tests
 import yaml
+from progress import Progress, Times, table_of_times
+from run_chapters import Chapter, Runner, chapters_of, lanes
 
 from helpers import settings
 from helpers.cache import write_whole
@@ -194,7 +201,9 @@ def main() -> None:
     """Build the book into ``OUTPUT/_build/html``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--output", type=Path, default=ROOT, help="default: the repository")
-    build = parser.parse_args().output.resolve() / "_build"
+    parser.add_argument("--test", action="store_true", help="name the slowest cells, keep a report")
+    arguments = parser.parse_args()
+    build = arguments.output.resolve() / "_build"
 
     # A page has no kernel: explorers are drawn as plain HTML. Set before helpers reads settings.
     os.environ["HELA_STATIC"] = "1"
@@ -218,7 +227,7 @@ def main() -> None:
     if changed == ["pages"]:
         print("Writing all pages again.")
     else:
-        print(f"Executing all chapters; new or changed: {', '.join(changed)}." if changed else "")
+        print(f"New or changed: {', '.join(changed)}." if changed else "")
 
     config_file = build / "_config.yml"
     config = book_config(ROOT, build, os.environ)
@@ -229,15 +238,117 @@ def main() -> None:
         from convert_notebooks import convert
 
         convert(ROOT / "notebooks")
-    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
-    command = [jupyter_book, "build", str(ROOT), "-W", "-n", "--keep-going"]
-    command += ["--config", str(config_file), "--path-output", str(build.parent)]
-    status = subprocess.run(command).returncode
-    # Files that the chapters themselves downloaded are no reason to execute them again.
-    write_whole(build / STATE, json.dumps({**state, **data()}, indent=1))
+
+    def remember() -> None:
+        """Files that the chapters themselves downloaded are no reason to execute them again."""
+        write_whole(build / STATE, json.dumps({**state, **data()}, indent=1))
+
+    kind = f"{chosen.profile}, {state['source']}"
+    told = table_of_times(ROOT / "book" / "teaching.md", chosen.profile)
+    times = Times(build / "times.json", kind, told)
+    progress = Progress(times)
+    try:
+        with ending_on_signals():
+            pages = chapters_of(ROOT, chosen.profile)
+            failed = execute(pages, build, progress, remember)
+            status = 1 if failed else write_pages(ROOT, build, config_file, progress)
+            if arguments.test:
+                print("The slowest chapters and cells:", *times.slowest(), sep="\n")
+                # The site is one more thing that can fail.
+                done = len(pages) - len(failed) + (status == 0)
+                report_tests.keep(done, len(pages) + 1 - done, [])
+    except KeyboardInterrupt:
+        status = 130
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            progress.said("\nStopped. What is finished is kept; make book goes on from there.")
+    finally:
+        remember()
     if status == 0:
         print(f"The book: {build / 'html' / 'index.html'}")
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Let a closed terminal and ``kill`` end the build as Ctrl-C does: tidily."""
+
+    def end(number: int, _frame) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def execute(
+    chapters: list[Chapter], build: Path, progress: Progress, kept: Callable[[], None]
+) -> list[str]:
+    """Execute the chapters that are not in the cache, and return those that failed."""
+    most = lanes()
+    runner = Runner(build / ".jupyter_cache", build / "logs", progress, most=most, kept=kept)
+    missing = runner.missing(chapters)
+    if not missing:
+        return []
+    side = f", up to {most} side by side" if most > 1 else ""
+    print(f"Executing {len(missing)} of {len(chapters)} pages with code{side}.", flush=True)
+    failed = runner.run(missing)
+    if failed:
+        print(f"Not executed: {', '.join(failed)}. What was is kept.")
+    return failed
+
+
+def write_pages(root: Path, build: Path, config_file: Path, progress: Progress) -> int:
+    """Let Jupyter Book write the pages; return its exit status, and show its complaints."""
+    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [jupyter_book, "build", str(root), "-W", "-n", "--keep-going"]
+    command += ["--config", str(config_file), "--path-output", str(build.parent)]
+    log = build / "logs" / "pages.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    name, started = "pages", time.monotonic()
+    progress.started(name)
+    with log.open("w", encoding="utf-8") as out:
+        writing = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        while True:
+            seconds = time.monotonic() - started
+            expected = progress.times.of(name)
+            left = None if expected is None else max(expected - seconds, 0)
+            progress.now({name: seconds}, left)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = writing.wait(timeout=progress.period_s)
+                break
+    finally:
+        if writing.poll() is None:
+            writing.kill()
+            writing.wait()
+    seconds = time.monotonic() - started
+    if status == 0:
+        progress.times.put(name, seconds)
+        progress.finished(name, seconds)
+    else:
+        progress.failed(name, seconds, complaints(log.read_text(encoding="utf-8")), log)
+    return status
+
+
+def complaints(log: str) -> str:
+    """Return the warnings and errors of Jupyter Book's log, or its end if there are none.
+
+    Parameters
+    ----------
+    log : str
+
+    Returns
+    -------
+    str
+        Lines.
+    """
+    lines = log.splitlines()
+    found = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL)\b", line)]
+    return "\n".join(found or lines[-30:])
 
 
 if __name__ == "__main__":

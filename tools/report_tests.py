@@ -1,7 +1,8 @@
 """What the parts of ``make test`` saw and skipped, told once at the end: a pytest plugin.
 
 With ``-p report_tests`` pytest keeps what came out of a part in ``_build/test-report``, named by
-the variable ``PART``; ``python tools/report_tests.py`` tells all of it.
+the variable ``PART``; `tools/build_book.py` keeps what came out of the chapters.
+``python tools/report_tests.py`` tells all of it.
 """
 
 import collections
@@ -24,16 +25,29 @@ KINDS = {
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Keep what came out; of tests run side by side, only the process that shows them does."""
+    found = {name: terminalreporter.stats.get(name, []) for name in (*OUTCOMES, "error")}
+    failed = len(found["failed"]) + len(found["error"])
+    keep(len(found["passed"]), failed, [reason_of(each) for each in found["skipped"]])
+
+
+def keep(passed: int, failed: int, skipped: list[str]) -> None:
+    """Keep what came out of the part named by ``PART``; without that name, nothing.
+
+    Parameters
+    ----------
+    passed, failed : int
+        How many.
+    skipped : list of str
+        The reason of each.
+    """
     part = os.environ.get("PART")
     if not part:
         return
-    found = {name: terminalreporter.stats.get(name, []) for name in (*OUTCOMES, "error")}
-    reasons = collections.Counter(reason_of(each) for each in found["skipped"])
     report = {
-        "passed": len(found["passed"]),
-        "failed": len(found["failed"]) + len(found["error"]),
-        "skipped": len(found["skipped"]),
-        "reasons": dict(reasons),
+        "passed": passed,
+        "failed": failed,
+        "skipped": len(skipped),
+        "reasons": dict(collections.Counter(skipped)),
         "data": os.environ.get("HELA_DATA_DIR") or "",
     }
     REPORTS.mkdir(parents=True, exist_ok=True)
