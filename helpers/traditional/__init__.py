@@ -5,11 +5,13 @@ Each step that the chapter explains is a public function with the step's name:
 `grow_boundary` and `close_nucleus`.
 `segment_nucleus` runs them in that order; `segment_background` finds the resin;
 `segment_slice` puts both together into the four classes.
+`published` has nucleus and background as the authors' own code finds them.
 
 Source: Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section "Image-processing
 algorithm", and Karabag et al. (2019), doi 10.3390/jimaging5090075.
 """
 
+from helpers.traditional import published
 from helpers.traditional.background import find_background, segment_background
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
@@ -32,6 +34,7 @@ __all__ = [
     "grow_boundary",
     "grow_edges",
     "measure_envelope",
+    "published",
     "ring_medians",
     "segment_background",
     "segment_nucleus",

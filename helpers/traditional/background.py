@@ -32,7 +32,7 @@ def segment_background(
     nucleus : (y, x) array of bool, optional
         Nucleus of the slice; its mean says what is bright.
     narrow_gaps : bool
-        False gives the published method.
+        False leaves them out, as the published method does (`published.segment_background`).
     pixel_size_nm : float
         Side of a pixel.
     constants : Constants, optional
@@ -80,7 +80,7 @@ def find_background(
     constants : Constants
         Those that begin with ``background``, and `gap_min_area_px`.
     narrow_gaps : bool
-        False gives the published method.
+        False leaves them out, as the published method does (`published.segment_background`).
 
     Returns
     -------

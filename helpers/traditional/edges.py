@@ -60,15 +60,15 @@ def detect_edges(
 ) -> np.ndarray:
     """Find edges with Canny's method.
 
-    The high threshold is the gradient magnitude below which 70 % of the pixels lie, as MATLAB
-    picks it; the low one is 0.4 of that.
+    The high threshold is the gradient magnitude below which 70 % of the pixels lie; the low one
+    is 0.4 of that.
 
     Parameters
     ----------
     smoothed : (y, x) array of float32
-        Grey levels, from `smooth`.
+        Grey levels, from `smooth`; from `levels_for_edges` to go by the constants.
     constants : Constants
-        Its `canny_sigma_px`, `canny_quantile` and `canny_low_ratio`.
+        Its `canny_sigma_px`, `canny_quantile`, `canny_bins` and `canny_low_ratio`.
     sigma_px : float, optional
         Width of the Gaussian before the derivative; the constants' value unless given.
 
@@ -103,18 +103,97 @@ def detect_edges(
     # Rounding leaves gradients of 1e-4 in a slice of one grey level.
     if steepest < 1e-2:
         return np.zeros(smoothed.shape, bool)
-    counts = cv2.calcHist([magnitude], [0], None, [_BINS], [0, np.nextafter(steepest, np.inf)])
-    below = np.searchsorted(np.cumsum(counts), constants.canny_quantile * magnitude.size)
-    high = (below + 1) / _BINS * steepest
-    ridges = _thin(magnitude, dx, dy) & (magnitude >= constants.canny_low_ratio * high)
-    count, chains = cv2.connectedComponents(ridges.view(np.uint8), connectivity=8)
+    high = high_threshold(magnitude, constants)
+    return hysteresis(thin(magnitude, dx, dy), magnitude, constants.canny_low_ratio * high, high)
+
+
+def levels_for_edges(image: np.ndarray, smoothed: np.ndarray, constants: Constants) -> np.ndarray:
+    """Return what Canny's method gets: the smoothed slice, or the slice as it was recorded.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+        One slice.
+    smoothed : (y, x) array of float32
+        The same, from `smooth`.
+    constants : Constants
+        Its `canny_smoothed`.
+
+    Returns
+    -------
+    (y, x) array of float32
+    """
+    return smoothed if constants.canny_smoothed else image.astype(np.float32)
+
+
+def high_threshold(magnitude: np.ndarray, constants: Constants) -> float:
+    """Find the magnitude of the gradient that 70 % of the pixels stay below.
+
+    Parameters
+    ----------
+    magnitude : (y, x) array of float32
+        Steepness of the slice; not all 0.
+    constants : Constants
+        Its `canny_quantile`, and `canny_bins`: MATLAB's ``edge`` looks for the quantile in a
+        histogram of 64 bins from 0 to the steepest pixel, and lands up to 10 % too high.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> magnitude = np.arange(1, 1001, dtype=np.float32).reshape(20, 50)
+    >>> round(high_threshold(magnitude, Constants()))
+    700
+    >>> round(high_threshold(magnitude, Constants(canny_bins=64)))
+    703
+    """
+    steepest = float(magnitude.max())
+    wanted = constants.canny_quantile * magnitude.size
+    if constants.canny_bins is None:
+        whole_range = [0, np.nextafter(steepest, np.inf)]
+        counts = cv2.calcHist([magnitude], [0], None, [_BINS], whole_range)
+        return (np.searchsorted(np.cumsum(counts), wanted) + 1) / _BINS * steepest
+    # The first and the last bin of MATLAB's imhist are half as wide as the others.
+    last = constants.canny_bins - 1
+    limits = [-0.5 / last * steepest, (1 + 0.5 / last) * steepest]
+    counts = cv2.calcHist([magnitude], [0], None, [constants.canny_bins], limits)
+    below = np.searchsorted(np.cumsum(counts), wanted, side="right")
+    return (below + 1) / constants.canny_bins * steepest
+
+
+def hysteresis(ridges: np.ndarray, magnitude: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Keep the ridges above a low threshold that hang together with one above a high one.
+
+    Parameters
+    ----------
+    ridges : (y, x) array of bool
+        From `thin`.
+    magnitude : (y, x) array of float32
+        Steepness of the slice.
+    low, high : float
+        The thresholds.
+
+    Returns
+    -------
+    (y, x) array of bool
+
+    Examples
+    --------
+    >>> magnitude = np.array([[5, 5, 9, 0, 5, 1]], np.float32)
+    >>> hysteresis(magnitude > 0, magnitude, 4, 8).astype(int)
+    array([[1, 1, 1, 0, 0, 0]])
+    """
+    edges = ridges & (magnitude >= low)
+    count, chains = cv2.connectedComponents(edges.view(np.uint8), connectivity=8)
     # Few pixels are ridges: look only at those.
-    where = np.flatnonzero(ridges)
+    where = np.flatnonzero(edges)
     chain = chains.ravel()[where]
     strong = np.zeros(count, bool)
     strong[chain[magnitude.ravel()[where] >= high]] = True
-    ridges.ravel()[where] = strong[chain]
-    return ridges
+    edges.ravel()[where] = strong[chain]
+    return edges
 
 
 def _blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
@@ -131,11 +210,21 @@ def _blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
     return whole[margin:-margin, margin:-margin]
 
 
-def _thin(magnitude: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
+def thin(magnitude: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
     """Keep the pixels where the gradient is steepest along its own direction.
 
     The magnitude one step up and one step down the gradient is interpolated, as MATLAB does.
     cv2.Canny rounds the direction to 45 degrees instead, which opens gaps in faint envelopes.
+
+    Parameters
+    ----------
+    magnitude, dx, dy : (y, x) array of float32
+        The gradient: its length, and its parts along rows and columns.
+
+    Returns
+    -------
+    (y, x) array of bool
+        False along the border.
     """
     height, width = magnitude.shape
     ridges = np.zeros(magnitude.shape, bool)

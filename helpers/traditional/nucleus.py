@@ -7,7 +7,13 @@ from scipy import ndimage as ndi
 from helpers.labels import check_image, check_mask
 from helpers.masks import around, as_bytes, disk, distance_to, fill
 from helpers.traditional.constants import Constants
-from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
+from helpers.traditional.edges import (
+    detect_edges,
+    grow_edges,
+    levels_for_edges,
+    smooth,
+    superpixels,
+)
 
 
 def select_nucleus(
@@ -338,7 +344,7 @@ def segment_nucleus(
     if neighbour is not None:
         neighbour = check_mask(neighbour, "neighbour", image.shape)
     smoothed = smooth(image, constants)
-    edges = detect_edges(smoothed, constants)
+    edges = detect_edges(levels_for_edges(image, smoothed, constants), constants)
     if not edges.any():
         return np.zeros(image.shape, bool)
     regions = superpixels(grow_edges(edges, constants))
