@@ -4,14 +4,11 @@ Each is a function ``NAME(input_shape, classes, weights)`` of the same form; `NE
 by name. Images come as values from 0 to 255; how a backbone wants them scaled is part of the model.
 """
 
-import os
-
-# Before TensorFlow is loaded: its notes on the processor are of no use in a chapter.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import helpers.machine
 
 try:
+    helpers.machine.load_tensorflow()
     import keras
-    import tensorflow  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f"The networks need TensorFlow and Keras ({error}). Install them with "

@@ -1,11 +1,10 @@
 """What the device is, which precision it computes fastest, and models made for it."""
 
-import os
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers.machine import processor
+from helpers.machine import load_tensorflow, processor
 from helpers.settings import check_choice
 from helpers.training.recipe import PRECISIONS
 
@@ -26,11 +25,9 @@ def need_tensorflow():
     ImportError
         If it, or Keras, is not installed, or Keras runs on another backend.
     """
-    # Its notes on CPU features and missing GPUs would stand in the middle of a chapter.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        tensorflow = load_tensorflow()
         import keras
-        import tensorflow
     except ImportError as error:
         raise ImportError(
             'Training networks needs TensorFlow and Keras: pip install "helpers[networks]" '
