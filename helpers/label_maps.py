@@ -121,7 +121,7 @@ class LabelMaps:
         Parameters
         ----------
         number : int
-            Slice number, from 1.
+            Slice number, from 0.
 
         Returns
         -------
@@ -132,8 +132,8 @@ class LabelMaps:
         ValueError
             If `number` is not a slice number.
         """
-        if number != int(number) or number < 1:
-            raise ValueError(f"number is {number!r}; slice numbers are whole, from 1.")
+        if number != int(number) or number < 0:
+            raise ValueError(f"number is {number!r}; slice numbers are whole, from 0.")
         return self.folder / f"labels_{int(number):04d}.tif"
 
     def has(self, number: int) -> bool:
@@ -179,7 +179,7 @@ class LabelMaps:
         Parameters
         ----------
         number : int
-            Slice number, from 1. A label map of that slice is replaced.
+            Slice number, from 0. A label map of that slice is replaced.
         labels : (y, x) array of uint8
             Numbers of `helpers.labels.Label`, and 0 for "not labelled".
 

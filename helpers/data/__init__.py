@@ -7,6 +7,7 @@ time; it looks the same whatever they come from.
 from helpers.data.download import DataError
 from helpers.data.figures import SAMPLE_SLICES, authors_result, recover_slice
 from helpers.data.files import fetch
+from helpers.data.foreign import open_labels
 from helpers.data.own import open_stack
 from helpers.data.published import published_labels, second_cell
 from helpers.data.sources import load_stack
@@ -18,6 +19,7 @@ __all__ = [
     "authors_result",
     "fetch",
     "load_stack",
+    "open_labels",
     "open_stack",
     "phantom_stack",
     "published_labels",

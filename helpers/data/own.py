@@ -1,48 +1,78 @@
 """Opens a reader's own slices as a `Stack`."""
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
-import tifffile
-from PIL import ImageMode
-from PIL.PngImagePlugin import PngImageFile
 
+from helpers.data.foreign import ForeignLabels, match_numbers, unchecked_labels
+from helpers.data.formats import Slices, open_slices
+from helpers.data.grey import GreyRule, grey_rule, shown_grey
 from helpers.data.stack import Stack
-from helpers.labels import Label
+from helpers.data.voxels import voxel_size
 
-_ENDINGS = (".tif", ".tiff", ".png")
-# What decoders raise on a damaged file: SyntaxError is Pillow's, RuntimeError imagecodecs'.
-_UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, IndexError, RuntimeError),
-    tifffile.TiffFileError,  # in old versions of tifffile not a ValueError
-)
+SQUARE = 0.01
+"""Pixels whose sides differ by a smaller share are square."""
 
 
 def open_stack(
-    where: str | Path | np.ndarray,
+    where,
     *,
-    voxel_nm: Sequence[float],
-    labels: str | Path | np.ndarray | None = None,
+    voxel_nm: Sequence[float] | None = None,
+    labels=None,
+    ids: str | Mapping | None = None,
+    pattern: str | None = None,
+    channel: int | str | Mapping[str, int] | None = None,
+    axes: str | None = None,
+    crop: str | tuple[slice, slice] | None = None,
+    grey_range: tuple[float, float] | None = None,
+    invert: bool = False,
     name: str = "own data",
     licence: str = "not stated",
     citation: str = "not stated",
 ) -> Stack:
-    """Open your own slices: a folder of pictures, a multi-page TIFF, or an array.
+    r"""Open your own slices: a folder of pictures, a file of any common form, or an array.
+
+    What was decided on the way in, such as how grey levels were converted, is printed, and kept in
+    the stack's `notes`. What would have to be guessed is asked for.
 
     Parameters
     ----------
-    where : path or (z, y, x) array of uint8
-        A folder of TIFF or PNG slices, one file a slice, in the order of the numbers in their
-        names; a TIFF with one page a slice; or an array. Slices are grey, uint8, of one size,
-        and are numbered from 1 in that order. Files are read one slice at a time, when it is
-        asked for; opening reads the first slice and the others' headers.
-    voxel_nm : (float, float, float)
-        Slice distance and pixel size, (z, y, x), in nanometres.
-    labels : path or (z, y, x) array of uint8, optional
-        Ground truth of the same form, with the numbers of `helpers.labels.Label`, and 0 for what
-        is not labelled. Other numbers are reported when their slice is read.
+    where : path, array, or mapping of int to (y, x) array
+        A folder of TIFF, PNG, JPEG, DM3, DM4 or NumPy files, one a slice, which keep the numbers in
+        their names; a TIFF with one page a slice, or a hyperstack; MRC (MAP, REC), DM3, DM4, EMD,
+        SER, HDF5, Zarr, OME-Zarr, NRRD, NIfTI, MATLAB or NumPy files (``path::dataset`` where a
+        file has several); an array of NumPy, h5py or Zarr, (z, y, x); or slices by their numbers.
+        What has no numbers of its own is counted from 1. Slices are read one at a time, when they
+        are asked for.
+    voxel_nm : (float, float, float), optional
+        Distance of slices whose numbers differ by one, and pixel size, (z, y, x), in nanometres.
+        May be left out where the file has it. Pixels that are not square are resampled to square
+        ones, as small as their shorter side.
+    labels : optional
+        Ground truth of any of these forms; see `open_labels`, which it may also be of. It is joined
+        by slice number, and may be there for some slices only.
+    ids : str or mapping, optional
+        What the numbers in `labels` mean, if they are not those of `helpers.labels.Label`; see
+        `open_labels`.
+    pattern : str, optional
+        Regular expression that finds the slice number, its only group, in the names of a folder's
+        files without their endings, such as ``r"raw_(\d+)"``; other files are left out. By
+        default the number is what differs from name to name.
+    channel : int, str or mapping, optional
+        Which channel, from 0, of slices that have several; ``"c=0,t=2"`` if there are times too.
+    axes : str, optional
+        A letter an axis, such as ``"zcyx"``, for arrays of more than three axes, or where a file
+        calls its slices something else.
+    crop : str or (slice, slice), optional
+        Part of each slice, rows and columns in pixels: ``"100:1100,200:1200"``, or the same as
+        ``np.s_[100:1100, 200:1200]``.
+    grey_range : (float, float), optional
+        What becomes 0 and 255. By default uint8 stays as it is, and all other types are converted
+        by the percentiles of `helpers.data.grey.PERCENTILES`, the same for all slices.
+    invert : bool
+        For slices with bright membranes on dark ground: the methods want membranes dark.
     name, licence, citation : str
         What `Stack` reports.
 
@@ -54,12 +84,15 @@ def open_stack(
     ------
     FileNotFoundError
         If there is nothing at the path.
+    ModuleNotFoundError
+        If the format needs a library that is not installed.
     TypeError
-        If slices or labels are not uint8.
+        If slices or labels are no numbers.
     ValueError
-        If they are not grey or not all of one size, if there are none, if a file cannot be read,
-        if a folder leaves it open which files are the slices, if labels and slices differ in
-        number or size, or if `voxel_nm` is not three positive numbers.
+        If slices are not grey, not all of one size and type, or not there; if a file cannot be
+        read; if it is open which files, channel or data set is meant; if labels and slices do not
+        agree in number or size, or it is open what labels mean; or if the voxel size is unknown or
+        none.
 
     Examples
     --------
@@ -67,200 +100,157 @@ def open_stack(
     >>> cell.slice_numbers, cell.image(3).shape
     ((1, 2, 3), (20, 30))
     """
-    slices = _Slices(where, "slice")
-    truth = None if labels is None else _Slices(labels, "labels of slice")
-    if truth is not None and (len(truth), truth.shape) != (len(slices), slices.shape):
-        raise ValueError(
-            f"labels are {len(truth)} slices of {truth.shape}, the stack {len(slices)} of "
-            f"{slices.shape}; they must agree."
-        )
-    readers = {} if truth is None else {"_labels": truth.read_labels}
+    slices = open_slices(where, pattern=pattern, channel=channel, axes=axes)
+    shape, dtype = _checked_forms(slices)
+    voxel, voxel_notes = voxel_size(voxel_nm, slices.voxel_nm)
+    window = _checked_crop(crop, shape)
+    frame, square_nm, square_note = _square(window, voxel)
+
+    def grey(number):
+        return shown_grey(slices.read(number), f"slice {number} of {slices.where}", slices.sample)
+
+    first = grey(slices.numbers[0])  # so that a stack that cannot be read is not opened
+    rule = grey_rule(grey, slices.numbers, first.dtype, grey_range, invert)
+    reader = _Reader(slices, rule, dtype, shape, window, frame)
+    truth = None
+    if labels is not None:
+        truth = labels
+        if not isinstance(labels, ForeignLabels):
+            truth = unchecked_labels(labels, ids=ids, shape=shape)
+        match_numbers(truth, slices.numbers)
+        truth.check_size(shape)
+        truth.check_meaning()
+    notes = (
+        *slices.notes,
+        *voxel_notes,
+        *_gap_note(slices.numbers, voxel[0]),
+        *filter(None, [square_note, rule.note]),
+        *(truth.notes if truth else ()),
+    )
+    if notes:
+        print("\n".join(notes))
+    changed = frame != (window[0].stop - window[0].start, window[1].stop - window[1].start)
+    readers = {} if truth is None else {"_labels": reader.labels_of(truth)}
     return Stack(
         name=name,
         source="own",
-        slice_numbers=tuple(range(1, len(slices) + 1)),
-        shape=slices.shape,
-        voxel_nm=_checked_voxel(voxel_nm),
+        slice_numbers=slices.numbers,
+        shape=frame,
+        voxel_nm=square_nm,
         licence=licence,
         citation=citation,
-        _image=slices.read,
+        _image=reader,
+        native_shapes=dict.fromkeys(slices.numbers, shape) if changed else {},
+        notes=notes,
         **readers,
     )
 
 
-def _checked_voxel(voxel_nm: Sequence[float]) -> tuple[float, float, float]:
-    try:
-        z, y, x = (float(side) for side in voxel_nm)
-    except (TypeError, ValueError):
-        z = y = x = 0.0
-    if not all(0 < side < float("inf") for side in (z, y, x)):
+class _Reader:
+    """Reads a slice as the methods want it."""
+
+    def __init__(self, slices: Slices, rule: GreyRule, dtype, shape, window, frame):
+        self._slices, self._rule, self._dtype = slices, rule, dtype
+        self._shape, self._window, self._frame = shape, window, frame
+
+    def __call__(self, number: int) -> np.ndarray:
+        slices = self._slices
+        pixels = shown_grey(slices.read(number), f"slice {number} of {slices.where}", slices.sample)
+        image = np.ascontiguousarray(self._rule.apply(pixels[self._window]))
+        if image.shape == self._frame:
+            return image
+        return cv2.resize(image, self._frame[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def labels_of(self, truth: ForeignLabels):
+        """Return what reads the ground truth of a slice, or None where there is none."""
+
+        def read(number: int) -> np.ndarray | None:
+            if number not in truth.numbers:
+                return None
+            labels = np.ascontiguousarray(truth.read(number)[self._window])
+            if labels.shape == self._frame:
+                return labels
+            return cv2.resize(labels, self._frame[::-1], interpolation=cv2.INTER_NEAREST)
+
+        return read
+
+
+def _checked_forms(slices: Slices) -> tuple[tuple[int, int], np.dtype]:
+    """Return size and type of the slices, which must have one, or say which one has another."""
+    first, *others = slices.numbers
+    shape, dtype = slices.form(first)
+    if len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(
-            f"voxel_nm is {voxel_nm!r}; it must be three positive numbers (z, y, x) in nanometres."
+            f"slice {first} of {slices.where} has shape {shape}; slices are grey pictures, (y, x), "
+            "of at least one pixel."
         )
-    return z, y, x
-
-
-class _Slices:
-    """Slices in a folder, a file or memory, read by number from 1."""
-
-    def __init__(self, where: str | Path | np.ndarray, what: str):
-        self._what = what
-        self._array: np.ndarray | None = None
-        self._pages: list[tuple[Path, int]] = []
-        if isinstance(where, (str, Path)):
-            path = Path(where).expanduser()
-            if path.is_file() and path.suffix.lower() not in _ENDINGS:
-                raise ValueError(
-                    f"{path} is no {', '.join(_ENDINGS)} file, nor a folder of such files."
-                )
-            self._array = _map_one_page_stack(path)
-            self._pages = [] if self._array is not None else _find_pages(path)
-        else:
-            self._array = np.asarray(where)
-            if self._array.ndim != 3:
-                raise ValueError(
-                    f"the array has shape {self._array.shape}; give (z, y, x). "
-                    "For one slice use image[np.newaxis]."
-                )
-        if not len(self) or (self._array is not None and not self._array.size):
-            raise ValueError(f"there is no {what}; give at least one, of at least one pixel.")
-        first = self.read(1)
-        for number in range(1, len(self) + 1):
-            shape, dtype = (first.shape, first.dtype) if number == 1 else self._form(number)
-            self._check(number, shape, dtype, first.shape)
-        self.shape: tuple[int, int] = first.shape
-
-    def _check(self, number: int, shape: tuple[int, ...], dtype, shape_of_first) -> None:
-        if dtype != np.uint8:
+    for number in others:
+        other, kind = slices.form(number)
+        if other[:2] != shape[:2]:
+            raise ValueError(
+                f"slice {number} is {other[:2]}, slice {first} {shape[:2]}; all must have one "
+                "size. Crop or pad them first."
+            )
+        if kind != dtype:
             raise TypeError(
-                f"{self._what} {number} is {dtype}; allowed is uint8, whole numbers 0 to 255. "
-                "Convert it first; for grey levels: skimage.exposure.rescale_intensity."
+                f"slice {number} is {kind}, slice {first} {dtype}; all must be of one type, or one "
+                "grey level would mean two things. Export them again, all in the same way."
             )
-        if len(shape) != 2:
-            raise ValueError(
-                f"{self._what} {number} has shape {shape}; allowed are grey pictures (y, x). "
-                "Take one channel of a colour picture. If it is a stack that tifffile wrote, write "
-                "it with photometric='minisblack', or it counts as colour."
-            )
-        if shape != shape_of_first:
-            raise ValueError(
-                f"{self._what} {number} is {shape}, {self._what} 1 {shape_of_first}; all "
-                "must have one size. Crop or pad them first."
-            )
-
-    def __len__(self) -> int:
-        return len(self._pages) if self._array is None else len(self._array)
-
-    def read(self, number: int) -> np.ndarray:
-        if self._array is not None:
-            return np.asarray(self._array[number - 1])
-        path, page = self._pages[number - 1]
-        try:
-            if _is_png(path):
-                with PngImageFile(path) as picture:
-                    return np.array(_not_palette(picture))
-            return tifffile.imread(path, key=page)
-        except _UNREADABLE as error:
-            raise self._unreadable(number, error) from error
-
-    def read_labels(self, number: int) -> np.ndarray:
-        labels = self.read(number)
-        if labels.max() > max(Label):
-            raise ValueError(
-                f"{self._what} {number} go up to {labels.max()}; allowed are "
-                f"{', '.join(f'{label.value} {label.title}' for label in Label)}, "
-                "and 0 for what is not labelled."
-            )
-        return labels
-
-    def _form(self, number: int) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and type of a slice, from the file's header alone."""
-        if self._array is not None:
-            return self._array.shape[1:], self._array.dtype
-        path, page = self._pages[number - 1]
-        try:
-            if _is_png(path):
-                with PngImageFile(path) as picture:
-                    mode = ImageMode.getmode(_not_palette(picture).mode)
-                    channels = (len(mode.bands),) if len(mode.bands) > 1 else ()
-                    return (picture.height, picture.width, *channels), np.dtype(mode.typestr)
-            with tifffile.TiffFile(path) as tiff:
-                return tiff.pages[page].shape, tiff.pages[page].dtype
-        except _UNREADABLE as error:
-            raise self._unreadable(number, error) from error
-
-    def _unreadable(self, number: int, error: Exception) -> ValueError:
-        path, _page = self._pages[number - 1]
-        return ValueError(
-            f"{self._what} {number}, {path}, cannot be read: {error}. "
-            "Replace the file, or take it out of the folder."
-        )
+    return tuple(shape[:2]), dtype
 
 
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
-
-
-def _not_palette(picture: PngImageFile) -> PngImageFile:
-    if picture.mode == "P":
-        raise ValueError("its pixels are numbers of a palette's colours; save it as a grey picture")
-    return picture
-
-
-def _count_pages(path: Path) -> int:
+def _checked_crop(crop, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Return rows and columns as slices with both ends."""
+    if crop is None:
+        return slice(0, shape[0]), slice(0, shape[1])
+    parts = crop
+    if isinstance(crop, str):
+        match = re.fullmatch(r"\s*(\d*):(\d*)\s*,\s*(\d*):(\d*)\s*", crop)
+        ends = [int(each) if each else None for each in match.groups()] if match else []
+        parts = (slice(*ends[:2]), slice(*ends[2:])) if ends else None
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return len(tiff.pages)
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} cannot be read as a TIFF: {error}.") from error
-
-
-def _map_one_page_stack(path: Path) -> np.ndarray | None:
-    """Open a TIFF that names one page and has a stack after it, as ImageJ writes above 4 GB."""
-    if not path.is_file() or _is_png(path) or _count_pages(path) != 1:
-        return None
-    with tifffile.TiffFile(path) as tiff:
-        is_stack = tiff.pages[0].ndim == 2 and tiff.series[0].ndim == 3
-    return tifffile.memmap(path, mode="r") if is_stack else None
-
-
-def _find_pages(path: Path) -> list[tuple[Path, int]]:
-    """List the slices of a folder or file as (file, page)."""
-    if path.is_dir():
-        return [(file, 0) for file in _find_files(path)]
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file or folder {path}.")
-    if _is_png(path):
-        return [(path, 0)]
-    return [(path, page) for page in range(_count_pages(path))]
-
-
-def _find_files(folder: Path) -> list[Path]:
-    # Names that begin with a dot are notes of the operating system, such as macOS's "._slice.tif".
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in _ENDINGS and not file.name.startswith(".") and file.is_file()
-    ]
-    if not files:
+        rows, columns = parts
+        window = []
+        for part, side in zip((rows, columns), shape, strict=True):
+            start, stop = part.start or 0, side if part.stop is None else part.stop
+            if not 0 <= start < stop <= side or part.step not in (None, 1):
+                raise ValueError
+            window.append(slice(int(start), int(stop)))
+    except (TypeError, ValueError, AttributeError):
         raise ValueError(
-            f"{folder} has no slices; allowed are files that end in {', '.join(_ENDINGS)}."
-        )
-    if len({_is_png(file) for file in files}) > 1:
-        raise ValueError(
-            f"{folder} has TIFF and PNG files; slices must be of one kind. Move the others away."
-        )
-    for file in files:
-        pages = 1 if _is_png(file) else _count_pages(file)
-        if pages != 1:
-            raise ValueError(
-                f"{file} has {pages} pages; in a folder a file is one slice. "
-                "Open that file by itself, or split it."
-            )
-    return sorted(files, key=_by_number)
+            f"crop is {crop!r}; it must be rows and columns inside {shape[0]} x {shape[1]} pixels, "
+            f"for instance '0:{shape[0]},0:{shape[1]}'."
+        ) from None
+    return tuple(window)
 
 
-def _by_number(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sort key that puts slice_2 before slice_10; the name decides between slice_2 and slice_02."""
-    parts = re.split(r"([0-9]+)", path.name)
-    return [(int(part), "") if at % 2 else (-1, part) for at, part in enumerate(parts)], path.name
+def _square(window, voxel_nm) -> tuple[tuple[int, int], tuple[float, float, float], str]:
+    """Return size and voxel of a slice with square pixels, and what to say of it."""
+    height, width = (part.stop - part.start for part in window)
+    z, y, x = voxel_nm
+    if abs(y - x) <= SQUARE * max(y, x):
+        return (height, width), voxel_nm, ""
+    side = min(y, x)
+    frame = (max(1, round(height * y / side)), max(1, round(width * x / side)))
+    note = (
+        f"Pixels of {y:g} x {x:g} nm (y, x) are not square: slices are resampled from {height} x "
+        f"{width} to {frame[0]} x {frame[1]} pixels of {side:g} nm."
+    )
+    return frame, (z, side, side), note
+
+
+def _gap_note(numbers: tuple[int, ...], z_nm: float) -> list[str]:
+    """Say how far apart slices lie whose numbers differ by more than one."""
+    steps = sorted(set(np.diff(numbers).tolist()))
+    if not steps or steps == [1]:
+        return []
+    far = f"{z_nm * steps[0]:g}" + (f" to {z_nm * steps[-1]:g}" if len(steps) > 1 else "")
+    note = (
+        f"Slices {numbers[0]} to {numbers[-1]} have gaps: neighbours lie {far} nm apart, their "
+        f"numbers' difference times {z_nm:g} nm."
+    )
+    if len(steps) == 1:
+        note += (
+            f" If {z_nm:g} nm is the distance from file to file, give {z_nm / steps[0]:g} instead."
+        )
+    return [note]

@@ -26,7 +26,8 @@ class Stack:
     source : str
         ``phantom``, ``sample``, ``full`` or ``own``.
     slice_numbers : tuple of int
-        From 1; those of the paper's cell are the paper's. The sample has gaps.
+        Ascending. Those of the paper's cell are the paper's, from 1; one's own slices keep their
+        numbers, and may begin with 0. The sample has gaps.
     shape : (int, int)
         Size of a slice, (y, x), in pixels.
     voxel_nm : (float, float, float)
@@ -34,6 +35,8 @@ class Stack:
     licence, citation : str
     native_shapes : dict of int to (int, int)
         Pixels (y, x) that the source has of a slice, where that differs from `shape`.
+    notes : tuple of str
+        What was done to the slices on their way in, such as how grey levels were converted.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Stack:
     _labels: Reader = field(default=_nothing, repr=False)
     _nuclei: Reader = field(default=_nothing, repr=False)
     native_shapes: dict[int, tuple[int, int]] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         """Return the number of slices."""
@@ -165,16 +169,17 @@ class Stack:
         Returns
         -------
         DataFrame
-            A row a slice: number, height above the first slice of the cell in micrometres,
+            A row a slice: number, height above slice 1 (or 0, if there is one) in micrometres,
             native size in pixels (x, y), and the longer side of a native pixel in nanometres.
         """
         rows = []
+        lowest = min(1, self.slice_numbers[0])
         for number in self.slice_numbers:
             height, width = self.native_shapes.get(number, self.shape)
             rows.append(
                 {
                     "slice": number,
-                    "z (µm)": (number - 1) * self.voxel_nm[0] / 1000,
+                    "z (µm)": (number - lowest) * self.voxel_nm[0] / 1000,
                     "native size (px)": f"{width} x {height}",
                     "native pixel (nm)": round(
                         max(

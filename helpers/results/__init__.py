@@ -7,7 +7,6 @@ says over which slices; `paired_differences` says how sure that is. No method is
 
 from helpers.results.evaluation import evaluate
 from helpers.results.figures import against, curves, intervals, means_over, pareto, two_means
-from helpers.results.foreign import LabelFolder
 from helpers.results.published import evaluate_recovered, load_published
 from helpers.results.runs import About, label_maps, load_runs, records
 from helpers.results.selection import AS_GIVEN, LEAVE_OUT, by_slice, league_table, select
@@ -18,7 +17,6 @@ __all__ = [
     "AS_GIVEN",
     "LEAVE_OUT",
     "About",
-    "LabelFolder",
     "against",
     "by_slice",
     "curves",

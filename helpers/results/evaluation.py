@@ -15,10 +15,18 @@ from tqdm import tqdm
 import helpers.metrics
 from helpers import machine, settings
 from helpers.cache import digest_of, key_of, locked
+from helpers.data.foreign import (
+    ForeignLabels,
+    check_that_these_are_classes,
+    match_numbers,
+    normal_ids,
+    numbers_of,
+    open_labels,
+    translate,
+)
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps, as_json
 from helpers.labels import Label
-from helpers.results.foreign import LabelFolder, translate
 from helpers.results.runs import (
     MAPS,
     About,
@@ -31,7 +39,9 @@ from helpers.results.runs import (
 from helpers.results.tables import ORIGINS, as_table, score_rows
 from helpers.settings import check_choice
 
-Segmenter = Callable[..., np.ndarray] | LabelMaps | LabelFolder | Path | str
+Segmenter = (
+    Callable[..., np.ndarray] | LabelMaps | ForeignLabels | Path | str | np.ndarray | Mapping
+)
 TRUTHS = {"one nucleus": "labels", "several nuclei": "nuclei"}
 SAVE_EVERY_S = 5.0
 
@@ -42,7 +52,7 @@ def evaluate(
     about: About | str,
     *,
     slices: Iterable[int] | None = None,
-    ids: Mapping[int, int] | None = None,
+    ids: Mapping | str | None = None,
     classes: Iterable[Label] | None = None,
     truth: str = "one nucleus",
     overwrite: bool = False,
@@ -57,10 +67,11 @@ def evaluate(
 
     Parameters
     ----------
-    segmenter : callable, LabelMaps, LabelFolder, or path of a folder
+    segmenter : callable, LabelMaps, or label maps from elsewhere
         A function of a slice, ``segmenter(image)``, or of a slice and its number,
         ``segmenter(image, number)``, that returns labels, (y, x) array of uint8; or label maps
-        that exist, see `helpers.results.LabelFolder`.
+        that exist, in any form that `helpers.data.open_labels` opens: a path, an array, a mapping
+        of slice number to array, or what it returned.
     stack : Stack
         Slices and ground truth.
     about : About or str
@@ -68,11 +79,12 @@ def evaluate(
         `About` has it.
     slices : iterable of int, optional
         Slice numbers; by default all of the stack.
-    ids : mapping of number to Label, optional
-        Class of each number in the label maps, if they are not those of `helpers.labels.Label`;
-        0 for what is not labelled, which counts as wrong.
+    ids : str or mapping, optional
+        What the numbers in the label maps mean, if they are not those of `helpers.labels.Label`:
+        see `helpers.data.open_labels`. 0 stands for what is not labelled, which counts as wrong.
     classes : iterable of Label, optional
-        Score these alone, for a method that does not know all four.
+        Score these alone, for a method that does not know all four. By default the nucleus where
+        `ids` says that the maps know nothing else.
     truth : {"one nucleus", "several nuclei"}
         Which ground truth: `Stack.labels` or `Stack.nuclei`.
     overwrite : bool
@@ -99,20 +111,28 @@ def evaluate(
         If something is to be written, and cannot be.
     """
     about = About(about) if isinstance(about, str) else about
-    if isinstance(segmenter, (str, Path)):
-        segmenter = LabelFolder(segmenter)
+    if isinstance(segmenter, ForeignLabels) and ids is not None:
+        raise ValueError("ids are those of data.open_labels here; give them there.")
+    if not (callable(segmenter) or isinstance(segmenter, (LabelMaps, ForeignLabels))):
+        segmenter = open_labels(segmenter, ids=ids, shape=stack.shape)
+    if isinstance(segmenter, ForeignLabels):
+        ids, classes = segmenter.ids, segmenter.classes if classes is None else classes
+    elif ids == "nucleus" and classes is None:
+        classes = (Label.NUCLEUS,)
     wanted = tuple(stack.slice_numbers if slices is None else slices)
     if not wanted:
         raise ValueError("there are no slices to evaluate; give at least one, or none for all.")
     if not callable(segmenter):
         check_all_there(segmenter, wanted)
+    if isinstance(segmenter, ForeignLabels):
+        match_numbers(segmenter, stack.slice_numbers)
     classes = None if classes is None else tuple(Label(each) for each in classes)
     if about.code is None:
         about = replace(about, code=_code_of(segmenter))
     digest = _digester(stack, truth)
     record = _record_of(about, stack, ids=ids, classes=classes, truth=truth)
     record = _with_digests(record, wanted, digest)
-    if not isinstance(segmenter, LabelFolder):
+    if not isinstance(segmenter, ForeignLabels):
         table = _finished(record, stack, wanted, digest)
         if table is not None:
             return table
@@ -181,7 +201,10 @@ def _record_of(
 ) -> Record:
     check_choice(about.origin, "origin", ORIGINS)
     trained = about.training_slices
-    translated = {"ids": {str(a): int(b) for a, b in ids.items()}} if ids else {}
+    known = normal_ids(ids)
+    if isinstance(known, dict):
+        known = {str(theirs): ours for theirs, ours in known.items()}
+    translated = {"ids": known} if known else {}
     entries = {
         **vars(about),
         "code": _key_of_code(about.code),
@@ -292,7 +315,7 @@ class _Evaluation:
     def table(self, wanted: tuple[int, ...], *, progress: bool) -> pd.DataFrame:
         """Do what is to be done for these slices, and return their scores."""
         missing = set(self.maps.missing(wanted))
-        from_elsewhere = isinstance(self.segmenter, LabelFolder)
+        from_elsewhere = isinstance(self.segmenter, ForeignLabels)
         todo = [n for n in wanted if n in missing or n not in self.done or from_elsewhere]
         # Slices of an earlier call stay in the run: they are scored again where that is needed.
         others = set(self.known) - set(wanted)
@@ -372,12 +395,12 @@ class _Evaluation:
         return table
 
 
-def check_all_there(maps: LabelMaps | LabelFolder, wanted: tuple[int, ...]) -> None:
+def check_all_there(maps: LabelMaps | ForeignLabels, wanted: tuple[int, ...]) -> None:
     """Say which slices label maps lack, if they do.
 
     Parameters
     ----------
-    maps : LabelMaps or LabelFolder
+    maps : LabelMaps or ForeignLabels
     wanted : tuple of int
 
     Raises
@@ -394,17 +417,18 @@ def check_all_there(maps: LabelMaps | LabelFolder, wanted: tuple[int, ...]) -> N
 
 
 def segment(
-    segmenter: Segmenter, stack: Stack, number: int, ids: Mapping[int, int] | None
+    segmenter: Segmenter, stack: Stack, number: int, ids: Mapping | str | None
 ) -> tuple[np.ndarray, float | None]:
     """Get the label map of a slice and check it.
 
     Parameters
     ----------
-    segmenter : callable, LabelMaps or LabelFolder
+    segmenter : callable, LabelMaps or ForeignLabels
+        Those from elsewhere have been given their meaning.
     stack : Stack
     number : int
         Slice number.
-    ids : mapping of number to Label, or None
+    ids : str, mapping of number to Label, or None
 
     Returns
     -------
@@ -434,24 +458,31 @@ def segment(
     else:
         labels = segmenter.read(number)
     labels = np.asarray(labels)
-    if labels.shape != stack.shape:
+    if labels.shape[:2] != stack.shape:
         raise ValueError(
             f"labels of slice {number} have shape {labels.shape}; the slice has {stack.shape}. "
             "Bring them to its size with nearest-neighbour interpolation."
         )
+    if isinstance(segmenter, ForeignLabels):
+        return labels, seconds
+    if labels.ndim == 3 or ids is not None:
+        labels = numbers_of(labels, f"the label map of slice {number}", normal_ids(ids))
     if ids is not None:
         labels = translate(labels, ids, number)
     elif labels.dtype != np.uint8:
         raise TypeError(
-            f"labels of slice {number} have dtype {labels.dtype}; allowed is uint8. For other "
-            "numbers or a mask give ids=, such as {True: Label.NUCLEUS, False: Label.CELL}."
+            f"labels of slice {number} have dtype {labels.dtype}; allowed is uint8. For a mask "
+            "give ids='nucleus'; for other numbers ids={7: Label.NUCLEUS, 0: Label.CELL}."
         )
     elif labels.max() > max(Label):
         raise ValueError(
             f"labels of slice {number} have numbers up to {labels.max()}; allowed are "
-            f"{min(Label):d} to {max(Label):d}, and 0 for no label. For other numbers give ids=, "
-            "such as {255: Label.NUCLEUS, 0: Label.CELL}."
+            f"{min(Label):d} to {max(Label):d}, and 0 for no label. For a mask give ids='nucleus'; "
+            "for other numbers ids={7: Label.NUCLEUS, 0: Label.CELL}."
         )
+    elif callable(segmenter) and set(np.unique(labels).tolist()) == {0, 1}:
+        counts = dict(zip(*np.unique(labels, return_counts=True), strict=True))
+        check_that_these_are_classes(counts, f"the label map of slice {number}")
     return labels, seconds
 
 

@@ -89,7 +89,7 @@ def measure_nucleus(
     Parameters
     ----------
     slices : iterable of (int, array)
-        Slice number, from 1, and its (y, x) picture: a mask (bool) or a map of the four classes
+        Slice number, from 0, and its (y, x) picture: a mask (bool) or a map of the four classes
         (uint8), of which the nucleus counts and its envelope does not. In any order. Give the
         slices without nucleus too: they are what shows that the nucleus ends.
     voxel_nm : (float, float, float)
@@ -222,10 +222,10 @@ class _Coverage:
     def add(self, number: int, picture: np.ndarray) -> None:
         """Take in a slice; for parameters and errors see `measure_nucleus`."""
         if not isinstance(number, Integral):
-            raise TypeError(f"slice number is {number!r}; it must be an integer, from 1.")
+            raise TypeError(f"slice number is {number!r}; it must be an integer, from 0.")
         number = int(number)
-        if number < 1:
-            raise ValueError(f"slice number is {number}; slices are numbered from 1.")
+        if number < 0:
+            raise ValueError(f"slice number is {number}; slices are numbered from 0 or 1.")
         if number in self._pixels:
             raise ValueError(f"slice {number} comes twice; give each slice once.")
         name = f"slice {number}"
