@@ -6,6 +6,7 @@ import numpy as np
 from helpers.labels import check_image, check_mask
 from helpers.masks import as_bytes, disk, distance_about, fill
 from helpers.traditional.constants import Constants
+from helpers.traditional.doubts import inside_frame
 from helpers.traditional.edges import detect_edges, smooth, superpixels
 
 
@@ -59,7 +60,13 @@ def segment_background(
     image = check_image(image)
     if nucleus is not None:
         nucleus = check_mask(nucleus, "nucleus", image.shape)
-    return find_background(smooth(image, constants), nucleus, constants, narrow_gaps=narrow_gaps)
+    # A frame counts as background.
+    background, box = np.ones(image.shape, bool), inside_frame(image)
+    inside = None if nucleus is None else nucleus[box]
+    background[box] = find_background(
+        smooth(image[box], constants), inside, constants, narrow_gaps=narrow_gaps
+    )
+    return background
 
 
 def find_background(

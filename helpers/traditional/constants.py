@@ -13,6 +13,7 @@ class Constants:
 
     Names that end in ``_px`` are lengths, those in ``_area_px`` areas, those in ``_level``
     differences of grey level; only the first two change with the pixel size.
+    `pixel_size_nm` says for which pixels they are.
 
     Notes
     -----
@@ -24,6 +25,7 @@ class Constants:
     (see `helpers.volume`) and `envelope_thickness_px`, measured on the published ground truth.
     """
 
+    pixel_size_nm: float = REFERENCE_PIXEL_SIZE_NM
     # Smoothing: a 7 x 7 Gaussian.
     smooth_sigma_px: float = 2.0
     smooth_radius_px: float = 3.0
@@ -94,7 +96,7 @@ class Constants:
             raise ValueError(f"pixel_size_nm is {pixel_size_nm}; it must be a positive number.")
         factor = REFERENCE_PIXEL_SIZE_NM / pixel_size_nm
         constants = cls()
-        scaled = {}
+        scaled = {"pixel_size_nm": float(pixel_size_nm)}
         for field in fields(cls):
             value = getattr(constants, field.name)
             if field.name.endswith("_area_px"):

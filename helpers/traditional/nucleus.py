@@ -7,6 +7,7 @@ from scipy import ndimage as ndi
 from helpers.labels import check_image, check_mask
 from helpers.masks import around, as_bytes, disk, distance_to, fill
 from helpers.traditional.constants import Constants
+from helpers.traditional.doubts import find_doubts, inside_frame, warn_of
 from helpers.traditional.edges import (
     detect_edges,
     grow_edges,
@@ -314,6 +315,12 @@ def segment_nucleus(
         Empty where no region qualifies: a slice of one grey level, one too small to hold a
         nucleus, or one with no large region away from the border.
 
+    Warns
+    -----
+    DoubtWarning
+        Where the slice is damaged or the nucleus implausible: see `helpers.traditional.Doubt`.
+        A frame of one grey level is cut off first.
+
     Raises
     ------
     TypeError
@@ -335,7 +342,7 @@ def segment_nucleus(
     >>> image = np.where((row % 40 < 9) & (column % 40 < 9), 90, 145).astype(np.uint8)
     >>> image[from_centre < 119] = 100
     >>> image[from_centre < 110] = 155
-    >>> nucleus = segment_nucleus(image)
+    >>> nucleus = segment_nucleus(image, pixel_size_nm=20)
     >>> f"{np.mean(nucleus == (from_centre < 115)):.2f} of the pixels are right"
     '1.00 of the pixels are right'
     """
@@ -343,11 +350,36 @@ def segment_nucleus(
     image = check_image(image)
     if neighbour is not None:
         neighbour = check_mask(neighbour, "neighbour", image.shape)
-    smoothed = smooth(image, constants)
-    edges = detect_edges(levels_for_edges(image, smoothed, constants), constants)
+    nucleus = nucleus_of(image, neighbour, constants)
+    warn_of(find_doubts(image, nucleus, pixel_size_nm=constants.pixel_size_nm))
+    return nucleus
+
+
+def nucleus_of(image: np.ndarray, neighbour: np.ndarray | None, constants: Constants) -> np.ndarray:
+    """Do what `segment_nucleus` does, with arguments that were checked, and without a warning.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+        One slice.
+    neighbour : (y, x) array of bool or None
+        Nucleus of the slice above or below.
+    constants : Constants
+        Scaled to its pixels.
+
+    Returns
+    -------
+    (y, x) array of bool
+    """
+    nucleus = np.zeros(image.shape, bool)
+    box = inside_frame(image)
+    smoothed = smooth(image[box], constants)
+    edges = detect_edges(levels_for_edges(image[box], smoothed, constants), constants)
     if not edges.any():
-        return np.zeros(image.shape, bool)
+        return nucleus
     regions = superpixels(grow_edges(edges, constants))
-    nucleus = select_nucleus(regions, neighbour, constants)
-    envelope_level = measure_envelope(smoothed, nucleus, constants)
-    return close_nucleus(grow_boundary(smoothed, nucleus, envelope_level, constants), constants)
+    inside = None if neighbour is None else neighbour[box]
+    chosen = select_nucleus(regions, inside, constants)
+    level = measure_envelope(smoothed, chosen, constants)
+    nucleus[box] = close_nucleus(grow_boundary(smoothed, chosen, level, constants), constants)
+    return nucleus

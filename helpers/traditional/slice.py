@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from helpers.labels import Label
+from helpers.labels import Label, check_image, check_mask
 from helpers.masks import around, distance_to
 from helpers.traditional.background import segment_background
 from helpers.traditional.constants import Constants
-from helpers.traditional.nucleus import segment_nucleus
+from helpers.traditional.doubts import find_doubts, warn_of
+from helpers.traditional.nucleus import nucleus_of
 
 
 def segment_slice(
@@ -39,13 +40,22 @@ def segment_slice(
     (y, x) array of uint8
         Numbers of `helpers.labels.Label`.
 
+    Warns
+    -----
+    DoubtWarning
+        As for `segment_nucleus`.
+
     Raises
     ------
     TypeError, ValueError
         As for `segment_nucleus`.
     """
     constants = constants or Constants.at(pixel_size_nm)
-    nucleus = segment_nucleus(image, neighbour, constants=constants)
+    image = check_image(image)
+    if neighbour is not None:
+        neighbour = check_mask(neighbour, "neighbour", image.shape)
+    nucleus = nucleus_of(image, neighbour, constants)
+    warn_of(find_doubts(image, nucleus, pixel_size_nm=constants.pixel_size_nm))
     background = segment_background(image, nucleus, narrow_gaps=narrow_gaps, constants=constants)
     return draw_labels(nucleus, background, constants)
 
