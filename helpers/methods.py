@@ -291,9 +291,9 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
         # Of a run that was interrupted the time is not known.
         fresh = not (folder / "maps").exists()
         start = time.perf_counter()
-        maps = helpers.volume.segment_to_folder(
-            stack, folder / "maps", mode=method.work, workers=workers, progress=False
-        )
+        # What is doubtful, the scores show.
+        options = {"mode": method.work, "workers": workers, "progress": False, "doubts": []}
+        maps = helpers.volume.segment_to_folder(stack, folder / "maps", **options)
         took_s = (time.perf_counter() - start) / len(stack) if fresh else None
         _evaluate(maps, stack, replace(about, seconds_per_slice=took_s), slices)
         # The run has its own copies.

@@ -17,6 +17,9 @@ from helpers.phantom import Phantom
 from helpers.traditional import Constants
 from helpers.volume import Rules, choose_centre, segment_stack, segment_to_folder
 
+# The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+
 
 def segmented(cell: Stack, **options) -> dict[int, np.ndarray]:
     """Segment in this process, without a bar; the order of the result is that of the slices."""

@@ -22,6 +22,9 @@ from helpers.volume.rules import Found
 
 FEW = hypothesis_settings(max_examples=30, deadline=None)
 
+# The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+
 
 # --- order, vote, what is kept -------------------------------------------------------------------
 

@@ -36,6 +36,9 @@ segment_to_folder(
 )
 """
 
+# The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+
 
 def content(folder: Path) -> dict[str, bytes]:
     """Read all files below a folder."""

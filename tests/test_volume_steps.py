@@ -18,6 +18,9 @@ CONSTANTS = Constants.at(40.0)
 ENVELOPE, CYTOPLASM, NUCLEUS = 90.0, 140.0, 150.0
 Y, X = np.mgrid[:160, :160]
 
+# The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+
 
 def ball(radius_px, y=80, x=80):
     return np.hypot(Y - y, X - x) < radius_px

@@ -41,7 +41,7 @@ LEAST_CONTRAST = 0.1
 RESIN_OVER_MIDDLE = 0.4
 """How far above the slice's median a nucleus is as bright as resin, over the range."""
 
-LEAST_AREA_UM2, LEAST_AREA_SHARE, MOST_AREA_UM2 = 2.5, 0.003, 400.0
+LEAST_AREA_UM2, LEAST_AREA_SHARE, MOST_AREA_UM2 = 2.5, 0.003, 200.0
 """Smallest and largest nucleus of a slice; the second is a share of the slice."""
 
 LEAST_LARGEST_UM2 = 10.0
@@ -83,18 +83,21 @@ class Doubt:
 
 
 class DoubtWarning(UserWarning):
-    """A result is doubtful.
+    """A result is doubtful; there is one warning for each kind of doubt.
 
     ``warnings.simplefilter("ignore", DoubtWarning)`` silences all of them.
 
     Attributes
     ----------
-    doubt : Doubt
+    doubts : tuple of Doubt
+        All of one kind.
     """
 
-    def __init__(self, doubt: Doubt):
-        super().__init__(f"{doubt.kind}: {doubt.message}")
-        self.doubt = doubt
+    def __init__(self, doubts: Iterable[Doubt]):
+        self.doubts = tuple(doubts)
+        first, numbers = self.doubts[0], [doubt.number for doubt in self.doubts[1:]]
+        also = f" Also in slices {', '.join(map(str, numbers))}." if numbers else ""
+        super().__init__(f"{first.kind}: {first.message}{also}")
 
 
 # --- the slice -----------------------------------------------------------------------------------
@@ -344,9 +347,11 @@ def find_doubts(
 
 
 def warn_of(doubts: Iterable[Doubt], stacklevel: int = 2) -> None:
-    """Warn of each doubt, at the line that called the caller."""
-    for doubt in doubts:
-        warnings.warn(DoubtWarning(doubt), stacklevel=stacklevel + 1)
+    """Warn once of each kind of doubt, at the line that called the caller."""
+    doubts = list(doubts)
+    for kind in dict.fromkeys(doubt.kind for doubt in doubts):
+        alike = [doubt for doubt in doubts if doubt.kind == kind]
+        warnings.warn(DoubtWarning(alike), stacklevel=stacklevel + 1)
 
 
 def as_doubts(faults: Iterable[tuple[str, str]], number: int | None) -> list[Doubt]:
@@ -372,7 +377,7 @@ def _small(look: Look, nucleus: np.ndarray) -> np.ndarray:
     return cv2.resize(as_bytes(nucleus[look.box]), size, interpolation=cv2.INTER_NEAREST).view(bool)
 
 
-def faults_of(look: Look, nucleus: np.ndarray) -> list[tuple[str, str]]:
+def faults_of(look: Look, nucleus: np.ndarray, *, is_end: bool = False) -> list[tuple[str, str]]:
     """Judge a nucleus by its border, its area and its grey levels.
 
     Parameters
@@ -381,6 +386,8 @@ def faults_of(look: Look, nucleus: np.ndarray) -> list[tuple[str, str]]:
         Of its slice.
     nucleus : (y, x) array of bool
         As large as the whole slice.
+    is_end : bool
+        Whether it may be the end of a nucleus, where a section is small.
 
     Returns
     -------
@@ -404,7 +411,8 @@ def faults_of(look: Look, nucleus: np.ndarray) -> list[tuple[str, str]]:
     rows, columns = look.box
     slice_um2 = (rows.stop - rows.start) * (columns.stop - columns.start)
     slice_um2 *= look.pixel_size_nm**2 / 1e6
-    if not max(LEAST_AREA_UM2, LEAST_AREA_SHARE * slice_um2) <= area_um2 <= MOST_AREA_UM2:
+    least_um2 = 0 if is_end else max(LEAST_AREA_UM2, LEAST_AREA_SHARE * slice_um2)
+    if not least_um2 <= area_um2 <= MOST_AREA_UM2:
         faults.append(
             (
                 "area implausible",

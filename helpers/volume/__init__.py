@@ -3,9 +3,11 @@
 `segment_stack` starts at a central slice and goes up and down; `segment_to_folder` does the same
 into a folder.
 `next_nucleus` is the step from one slice to the next; `Rules` switches its parts on and off.
+`find_doubts` lists what is doubtful about a result, slice by slice.
 `measure_nucleus` gives volume, surface and sphericity.
 """
 
+from helpers.volume.doubts import find_doubts
 from helpers.volume.measures import measure_nucleus
 from helpers.volume.passes import SliceError, choose_centre, segment_stack, segment_to_folder
 from helpers.volume.rules import Rules, first_nucleus, next_nucleus, prepare, unpack
@@ -14,6 +16,7 @@ __all__ = [
     "Rules",
     "SliceError",
     "choose_centre",
+    "find_doubts",
     "first_nucleus",
     "measure_nucleus",
     "next_nucleus",

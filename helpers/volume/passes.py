@@ -20,12 +20,15 @@ from helpers import masks, traditional
 from helpers.cache import digest_of, key_of
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
+from helpers.labels import check_image
 from helpers.masks import around, as_bytes, disk
 from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
-from helpers.traditional.nucleus import segment_nucleus
+from helpers.traditional.doubts import Doubt, Look, look_at, warn_of
+from helpers.traditional.nucleus import nucleus_of
 from helpers.traditional.slice import draw_labels
 from helpers.volume import rules as rules_module
+from helpers.volume.doubts import Judge, find_doubts
 from helpers.volume.rules import (
     Found,
     Rules,
@@ -73,6 +76,7 @@ def segment_stack(
     errors: str = "raise",
     centre: int | None = None,
     rules: Rules | None = None,
+    doubts: list[Doubt] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Segment all slices of a stack, from a central one up and down.
 
@@ -95,6 +99,9 @@ def segment_stack(
         published mode takes the middle one.
     rules : Rules, optional
         Of the improved mode.
+    doubts : list, optional
+        What is doubtful about the result is put into it, as `find_doubts` lists it, when the last
+        slice has been given out. Without it, there is a warning for each kind of doubt.
 
     Yields
     ------
@@ -102,6 +109,11 @@ def segment_stack(
         Slice number. The order is that in which slices are finished, from the centre outward.
     labels : (y, x) array of uint8
         Numbers of `helpers.labels.Label`.
+
+    Warns
+    -----
+    DoubtWarning
+        Where slices are damaged or nuclei implausible: see `helpers.traditional.Doubt`.
 
     Raises
     ------
@@ -130,7 +142,7 @@ def segment_stack(
         raise ValueError("rules are those of the improved mode; leave them out, or change mode.")
     if mode == "improved":
         rules = rules or Rules()
-    return _run(stack, rules, centre, workers or _cores(), progress, errors)
+    return _run(stack, rules, centre, workers or _cores(), progress, errors, doubts)
 
 
 def segment_to_folder(
@@ -157,6 +169,11 @@ def segment_to_folder(
     -------
     LabelMaps
 
+    Warns
+    -----
+    DoubtWarning
+        As `segment_stack`, also where nothing is computed.
+
     Raises
     ------
     ValueError
@@ -165,6 +182,7 @@ def segment_to_folder(
     SliceError
         If a slice cannot be read.
     """
+    doubts = options.get("doubts")
     run = segment_stack(stack, **options)
     pictures = {}
     for number in stack.slice_numbers:
@@ -187,6 +205,12 @@ def segment_to_folder(
         for number, labels in run:
             if number in missing:
                 maps.write(number, labels)
+        return maps
+    found = find_doubts(stack, maps)
+    if doubts is None:
+        warn_of(found)
+    else:
+        doubts.extend(found)
     return maps
 
 
@@ -237,7 +261,7 @@ def choose_centre(
 
 def _plainness(image: np.ndarray, constants: Constants) -> float:
     """Area of the nucleus times the square of its solidity (area over that of the hull)."""
-    nucleus = segment_nucleus(image, constants=constants)
+    nucleus = nucleus_of(check_image(image), None, constants)
     outlines, _ = cv2.findContours(as_bytes(nucleus), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not outlines:
         return 0.0
@@ -414,7 +438,9 @@ def majority(masks: list[np.ndarray]) -> np.ndarray:
     return result
 
 
-def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int, np.ndarray]]:
+def _run(
+    stack, rules, centre, workers, progress, errors, doubts
+) -> Iterator[tuple[int, np.ndarray]]:
     """Walk over a stack, and give out each slice as soon as all that vote on it are known."""
     constants = Constants.at(stack.pixel_size_nm)
     executor = _Here() if workers == 1 else get_reusable_executor(max_workers=workers)
@@ -425,6 +451,8 @@ def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int,
     walk = _Walk(stack, centre, constants, rules)
     reach = (rules.median_slices if rules else PUBLISHED_MEDIAN_SLICES) // 2
     steps: dict[int, Step] = {}
+    looks: dict[int, Look] = {}
+    judge = Judge()
     waiting, unwritten = set(stack.slice_numbers), set(stack.slice_numbers)
 
     def near(number: int) -> range:
@@ -433,6 +461,7 @@ def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int,
     with tqdm(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
         for here, image, prepared in _prepared(stack, walk, executor, 2 * workers, errors):
             if image is not None:
+                prepared, looks[here] = prepared
                 steps[here] = walk.advance(here, image, prepared)
             waiting.discard(here)
             ready = [number for number in unwritten if waiting.isdisjoint(near(number))]
@@ -440,11 +469,17 @@ def _run(stack, rules, centre, workers, progress, errors) -> Iterator[tuple[int,
                 unwritten.discard(number)
                 if number in steps:
                     nucleus = walk.vote([steps[each] for each in near(number) if each in steps])
+                    judge.add(number, looks.pop(number), nucleus)
                     labels = draw_labels(nucleus, steps[number].mask("background"), constants)
                     bar.update()
                     yield number, labels
             for number in [each for each in steps if unwritten.isdisjoint(near(each))]:
                 del steps[number]
+    found = judge.doubts(stack.voxel_nm[0])
+    if doubts is None:
+        warn_of(found)
+    else:
+        doubts.extend(found)
 
 
 def _prepared(stack, walk, executor, ahead, errors) -> Iterator[tuple]:
@@ -489,7 +524,10 @@ def _work(image: np.ndarray, constants: Constants, with_regions: bool):
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return prepare(image, constants, with_regions)
+        return (
+            prepare(image, constants, with_regions),
+            look_at(image, constants.pixel_size_nm),
+        )
     finally:
         cv2.setNumThreads(threads)
 

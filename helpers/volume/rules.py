@@ -8,6 +8,7 @@ import numpy as np
 from helpers.masks import around, as_bytes, disk, distance_about, fill
 from helpers.traditional.background import find_background
 from helpers.traditional.constants import Constants
+from helpers.traditional.doubts import inside_frame
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
 from helpers.traditional.nucleus import (
     close_nucleus,
@@ -125,11 +126,16 @@ def prepare(
     background : array of uint8
         The mask, a bit a pixel.
     """
-    smoothed = smooth(image, constants)
-    background = np.packbits(find_background(smoothed, constants=constants))
+    box = inside_frame(image)
+    smoothed = smooth(image[box], constants)
+    # A frame counts as background.
+    background = np.ones(image.shape, bool)
+    background[box] = find_background(smoothed, constants=constants)
+    background = np.packbits(background)
     if not with_regions:
         return None, background
-    regions = superpixels(grow_edges(detect_edges(smoothed, constants), constants))
+    regions = np.zeros(image.shape, np.int32)
+    regions[box] = superpixels(grow_edges(detect_edges(smoothed, constants), constants))
     if regions.max() <= np.iinfo(np.uint16).max:
         regions = regions.astype(np.uint16)
     return regions, background

@@ -1,0 +1,188 @@
+"""What the traditional method says of its own results: damaged slices, implausible nuclei."""
+
+import warnings
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from drawn_stack import MIDDLE, SHAPE, drawn_slice, drawn_stack
+from real_data import open_sample, open_second_cell
+
+from helpers.label_maps import LabelMaps
+from helpers.labels import Label
+from helpers.traditional import (
+    DoubtWarning,
+    find_doubts,
+    segment_background,
+    segment_nucleus,
+    segment_slice,
+)
+from helpers.traditional.doubts import inside_frame
+from helpers.volume import find_doubts as find_doubts_of_stack
+from helpers.volume import segment_stack, segment_to_folder
+
+PIXEL_NM = 40.0
+
+
+def kinds(image, nucleus, pixel_size_nm=PIXEL_NM) -> list[str]:
+    return [doubt.kind for doubt in find_doubts(image, nucleus, pixel_size_nm=pixel_size_nm)]
+
+
+@pytest.fixture
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    """Draw the middle slice of a cell, and its nucleus."""
+    image, labels = drawn_slice(MIDDLE)
+    return image, labels == Label.NUCLEUS
+
+
+# --- one slice -----------------------------------------------------------------------------------
+
+
+def test_a_plain_nucleus_leaves_no_doubt(drawn):
+    assert kinds(*drawn) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        segment_nucleus(drawn[0], pixel_size_nm=PIXEL_NM)
+        segment_slice(drawn[0], pixel_size_nm=PIXEL_NM)
+
+
+def test_each_kind_of_doubt(drawn):
+    image, nucleus = drawn
+    nothing, corner = np.zeros_like(nucleus), np.zeros_like(nucleus)
+    corner[:70, :60] = True
+    resin = np.zeros_like(nucleus)
+    resin[20:50, 150:175] = True
+    assert kinds(image, nothing) == ["nothing found"]
+    assert kinds(np.full_like(image, 90), nothing) == ["slice blank"]
+    assert "touches border" in kinds(image, corner)
+    assert "centre uncertain" in kinds(image, corner)
+    assert "grey implausible" in kinds(255 - image, nucleus)
+    assert "grey implausible" in kinds(image, resin)
+    assert "area implausible" in kinds(image, nucleus, 4 * PIXEL_NM)
+    assert "area implausible" in kinds(image, nucleus, PIXEL_NM / 4)
+    torn = image.copy()
+    torn[100:] = 0
+    assert "slice torn" in kinds(torn, nucleus)
+
+
+def test_clipped_grey_levels_are_told_from_missing_ones(drawn):
+    image, nucleus = drawn
+    bright = cv2.add(image, 95)
+    assert np.mean(bright == 255) > 0.1
+    assert kinds(bright, nucleus) == ["grey implausible"]
+
+
+@pytest.mark.parametrize("function", [segment_nucleus, segment_slice])
+def test_doubts_are_warnings(function, drawn):
+    blank = np.zeros(SHAPE, np.uint8)
+    with pytest.warns(DoubtWarning, match="slice blank: The slice: it shows nothing") as caught:
+        function(blank, pixel_size_nm=PIXEL_NM)
+    [doubt] = caught[0].message.doubts
+    assert (doubt.kind, doubt.number) == ("slice blank", None)
+
+
+# --- frames and strips ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("sides", [(2, 2, 2, 2), (15, 0, 3, 0), (0, 12, 0, 20)])
+def test_a_frame_is_cut_off(level, sides, drawn):
+    image, _ = drawn
+    top, _, left, _ = sides
+    framed = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=level)
+    box = inside_frame(framed)
+    assert box == (slice(top, top + SHAPE[0]), slice(left, left + SHAPE[1]))
+    with pytest.warns(DoubtWarning, match="frame cut off"):
+        nucleus = segment_nucleus(framed, pixel_size_nm=PIXEL_NM)
+    np.testing.assert_array_equal(nucleus[box], segment_nucleus(image, pixel_size_nm=PIXEL_NM))
+    assert nucleus.sum() == nucleus[box].sum()
+    background = segment_background(framed, pixel_size_nm=PIXEL_NM)
+    np.testing.assert_array_equal(
+        background[box], segment_background(image, pixel_size_nm=PIXEL_NM)
+    )
+    background[box] = True
+    assert background.all()
+
+
+def test_a_strip_with_writing_is_cut_off(drawn):
+    image, _ = drawn
+    strip = np.zeros((20, SHAPE[1]), np.uint8)
+    strip[8:12, 20:90] = strip[4:16, 120:150:4] = 255
+    framed = np.vstack([image, strip])
+    assert inside_frame(framed) == (slice(0, SHAPE[0]), slice(0, SHAPE[1]))
+
+
+def test_no_frame_in_a_picture_of_flat_areas():
+    assert inside_frame(np.full((50, 60), 7, np.uint8)) == (slice(0, 50), slice(0, 60))
+    halves = np.repeat(np.array([[50], [150]], np.uint8), 40, axis=0).repeat(90, axis=1)
+    assert inside_frame(halves) == (slice(0, 80), slice(0, 90))
+
+
+# --- a stack -------------------------------------------------------------------------------------
+
+INNER = range(8, 19)
+
+
+def of_stack(stack, **options) -> list:
+    doubts = []
+    list(segment_stack(stack, workers=1, progress=False, doubts=doubts, **options))
+    return doubts
+
+
+def test_a_plain_stack_leaves_no_doubt():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(segment_stack(drawn_stack(INNER), workers=1, progress=False))
+    assert of_stack(drawn_stack(INNER)) == []
+
+
+def test_doubts_of_a_stack_name_their_slices():
+    def image(number):
+        return np.zeros(SHAPE, np.uint8) if number in (11, 15) else drawn_slice(number)[0]
+
+    stack = drawn_stack(INNER, image)
+    blank = [doubt.number for doubt in of_stack(stack) if doubt.kind == "slice blank"]
+    assert blank == [11, 15]
+    with pytest.warns(DoubtWarning, match=r"slice blank: Slice 11: .* Also in slices 15\."):
+        list(segment_stack(stack, workers=1, progress=False))
+
+
+def test_a_folder_that_is_complete_has_the_same_doubts(tmp_path):
+    def image(number):
+        return np.zeros(SHAPE, np.uint8) if number == 11 else drawn_slice(number)[0]
+
+    stack, first, second = drawn_stack(INNER, image), [], []
+    for doubts in (first, second):
+        segment_to_folder(stack, tmp_path, workers=1, progress=False, doubts=doubts)
+    assert first
+    assert first == second
+    assert find_doubts_of_stack(stack, LabelMaps(tmp_path)) == first
+
+
+def test_a_stack_without_nucleus_is_doubted_once():
+    noise = np.random.default_rng(0).normal(150, 30, SHAPE).clip(0, 255).astype(np.uint8)
+    doubts = of_stack(drawn_stack(range(1, 4), lambda _number: noise))
+    assert [(doubt.kind, doubt.number) for doubt in doubts] == [("nothing found", None)]
+
+
+def test_a_voxel_size_that_is_wrong_is_doubted():
+    for factor in (0.25, 4):
+        stack = drawn_stack(INNER)
+        voxel_nm = (stack.voxel_nm[0], *(factor * side for side in stack.voxel_nm[1:]))
+        doubts = of_stack(replace(stack, voxel_nm=voxel_nm))
+        assert {doubt.kind for doubt in doubts} & {"area implausible", "nothing found"}
+
+
+# --- real slices ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("opener", [open_sample, lambda: open_second_cell(least=1)])
+def test_real_slices_are_not_doubted(opener, data_dir):
+    cell = opener()
+    # 260 is right to be: on its own, the slice gives cytoplasm.
+    for number in sorted({*cell.some(4)} - {260}):
+        image = cell.image(number)
+        nucleus = segment_nucleus(image, pixel_size_nm=cell.pixel_size_nm)
+        assert kinds(image, nucleus, cell.pixel_size_nm) == [], f"slice {number}"
+        assert "grey implausible" in kinds(255 - image, nucleus, cell.pixel_size_nm)
