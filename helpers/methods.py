@@ -29,8 +29,8 @@ from helpers.label_maps import LabelMaps
 from helpers.results.evaluation import evaluate, is_evaluated
 from helpers.results.runs import About
 from helpers.settings import Settings
-from helpers.training import IMAGE_SHAPE, Recipe
-from helpers.training.compare import TRIAL_SLICES, split_of
+from helpers.training import Recipe
+from helpers.training.compare import TRIAL_SLICES, check_epochs, split_of
 
 SLICES = {"smoke": 4, "quick": 60, "paper": None}
 """How many slices a profile scores, evenly from first to last; None for all.
@@ -150,11 +150,14 @@ def run_all(
     Raises
     ------
     ValueError
-        If the stack has no ground truth, or too few slices to divide them.
+        If the stack has no ground truth, or too few slices to divide them, or for the epochs of
+        the profile ``paper``.
     Exception
         What a method raises; those before it are kept.
     """
     methods = tuple(methods)
+    if any(each.family for each in methods):
+        check_epochs(stack)
     if progress is None:
         progress = not settings.is_static()
     if stack.source != "own":  # Read once here, and not again by each method.
@@ -305,9 +308,8 @@ def _network(method: Method, stack: Stack, slices, seed: int, report) -> str:
     profile = settings.current().profile
     recipe = Recipe.of(method.family, profile)
     split = split_of(stack, seed)
-    patches = recipe.patch_px is not None
-    shape = (None, None, 1) if patches else IMAGE_SHAPE[profile]
-    tile_px = TILE_PX[profile] if patches else None
+    shape = recipe.input_shape
+    tile_px = TILE_PX[profile] if recipe.patch_px else None
 
     report("loading TensorFlow")
     import helpers.networks

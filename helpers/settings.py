@@ -18,6 +18,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "HELA_SOURCE": SOURCES,
     "HELA_PALETTE": ("paper", "safe"),
     "HELA_STATIC": ("0", "1"),
+    "HELA_FEW_SLICES": ("0", "1"),
     "HELA_REQUIRE_BROWSER": ("0", "1"),
 }
 """Variables with a few values."""
@@ -29,6 +30,7 @@ DEFAULTS: dict[str, str | None] = {
     "HELA_DATA_URL": None,  # the addresses of the registry
     "HELA_PALETTE": "paper",
     "HELA_STATIC": "0",
+    "HELA_FEW_SLICES": "0",
     "HELA_REPOSITORY_URL": None,  # no buttons for Colab and Binder
     "HELA_REPOSITORY_BRANCH": "notebooks",
     "HELA_PACKAGE": None,  # the repository at the notebook's commit; read before helpers is there

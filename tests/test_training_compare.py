@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny_network import small_cell
 
-from helpers import settings
+from helpers import methods, settings
 from helpers.labels import Label
 from helpers.training import Recipe, compare
 
@@ -46,6 +46,21 @@ def test_slices_are_read_once_and_a_trial_has_few():
         assert len(compare.for_training(CELL)) == compare.TRIAL_SLICES < len(CELL)
 
 
+def test_the_papers_epochs_need_its_slices(monkeypatch):
+    sample = sample_of(71, 82, 118, 151, 170, 215, 260)
+    with settings.using(profile="paper"):
+        with pytest.raises(ValueError, match=r"5 slices.*30 steps.*240 of quick.*HELA_SOURCE=full"):
+            compare.for_training(sample)
+        with pytest.raises(ValueError, match="HELA_FEW_SLICES=1 trains all the same"):
+            methods.run_all(sample, methods.METHODS[-1:])
+        compare.check_epochs(replace(sample_of(*range(1, 301)), source="full"))
+        monkeypatch.setenv("HELA_FEW_SLICES", "1")
+        assert compare.for_training(sample).slice_numbers == sample.slice_numbers
+    monkeypatch.delenv("HELA_FEW_SLICES")
+    with settings.using(profile="quick"):
+        compare.check_epochs(sample)
+
+
 @pytest.mark.parametrize(("profile", "count"), [("smoke", 2), ("quick", 6), ("paper", 40)])
 def test_profiles_score_some_or_all(profile, count):
     with settings.using(profile=profile):
@@ -55,12 +70,13 @@ def test_profiles_score_some_or_all(profile, count):
         assert compare.some_of((82, 151)) == (82, 151)
 
 
-def test_shorter_recipe_has_a_quarter_of_the_steps():
+def test_smaller_recipe_costs_an_eighth():
     recipe = Recipe.of("segnet", "paper")
-    short = compare.shorter(recipe, 180)
-    assert short.total_steps(180) == recipe.total_steps(180) // 4
-    assert (short.rate, short.batch) == (recipe.rate, recipe.batch)
-    assert compare.shorter(Recipe.of("segnet", "smoke"), 5).total_steps(5) == 1
+    small = compare.smaller(recipe, 180)
+    assert small.total_steps(180) == recipe.total_steps(180) // 2
+    assert small.input_shape == (180, 240, 3)
+    assert (small.rate, small.batch) == (recipe.rate, recipe.batch)
+    assert compare.smaller(Recipe.of("segnet", "smoke"), 5).total_steps(5) == 1
 
 
 def test_scores_of_the_truth_are_perfect_and_of_half_of_it_are_not():
@@ -95,11 +111,11 @@ def test_tables_name_the_weights():
 
 def test_recipes_stand_side_by_side():
     table = compare.recipe_table({p: Recipe.of("unet", p) for p in ("quick", "paper")})
-    assert table.loc["length"].tolist() == ["600 steps", "15 epochs"]
-    assert table.loc["rate"].tolist() == ["0.001, cosine", "0.001, constant"]
-    assert table.loc["patch (px)"].tolist() == ["256", "128"]
-    assert compare.recipe_table({"": Recipe.of("segnet", "paper")}).loc["patch (px)"].item() == (
-        "whole slices"
+    assert table.loc["length"].tolist() == ["300 steps", "15 epochs"]
+    assert table.loc["rate"].tolist() == ["0.002, cosine", "0.001, constant"]
+    assert table.loc["input (px)"].tolist() == ["patches of 256", "patches of 128"]
+    assert compare.recipe_table({"": Recipe.of("segnet", "paper")}).loc["input (px)"].item() == (
+        "360 x 480"
     )
 
 

@@ -15,7 +15,7 @@ from helpers.training.compare import (
     recipe_table,
     run_grid,
     scores_of,
-    shorter,
+    smaller,
     some_of,
     split_of,
     styled,
@@ -27,12 +27,11 @@ from helpers.training.fit import class_weights
 from helpers.training.history import plot_history
 from helpers.training.predict import segment
 from helpers.training.prepare import Preparation, load_slices
-from helpers.training.recipe import IMAGE_SHAPE, Recipe
+from helpers.training.recipe import Recipe
 from helpers.training.split import Split
 from helpers.training.train import train
 
 __all__ = [
-    "IMAGE_SHAPE",
     "PAPER_GRID",
     "Preparation",
     "Recipe",
@@ -53,7 +52,7 @@ __all__ = [
     "run_grid",
     "scores_of",
     "segment",
-    "shorter",
+    "smaller",
     "some_of",
     "split_of",
     "stream",

@@ -256,7 +256,7 @@ class _Course:
 
     def _before_step(self) -> None:
         step = len(self.rows)
-        self._epoch = step * self._recipe.batch // len(self._items)
+        self._epoch = step // self._recipe.epoch_steps(len(self._items))
         self._rate = self._recipe.rate_at(self._epoch, self._progress)
         self._trainer.optimizer.learning_rate = self._rate
         # Keras averages loss and accuracy over its epoch; the history has those of each step.
