@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 
 import loky
 import pandas as pd
-from tqdm.auto import tqdm
 
 import helpers.masks
 import helpers.traditional
@@ -26,6 +25,7 @@ from helpers import settings
 from helpers.cache import digest_of, key_of, locked, write_whole
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
+from helpers.progress import progress_bar
 from helpers.results.evaluation import evaluate, is_evaluated
 from helpers.results.runs import About
 from helpers.settings import Settings
@@ -168,7 +168,7 @@ def run_all(
     networks = [each for each in methods if each.family and each not in absent]
     others = [each for each in methods if not each.family]
     at_once = min(workers or _cores(), max(1, len(others)))
-    with tqdm(total=len(methods), initial=len(absent), disable=not progress) as bar:
+    with progress_bar(total=len(methods), initial=len(absent), disable=not progress) as bar:
         for group, size in ((others, at_once), *(([each], 1) for each in networks)):
             share = max(1, _cores() // size)
             for each, state in _side_by_side(group, size, bar, stack, seed, share):

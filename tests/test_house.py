@@ -17,7 +17,17 @@ PAGES = sorted([*ROOT.glob("notebooks/*.md"), *ROOT.glob("book/*.md")])
 # From the ground up: a room imports from the floors below it and from itself. The background of the
 # ground truth is found by the traditional method, so that it stands above.
 FLOORS = (
-    {"labels", "settings", "masks", "cache", "machine", "colab", "label_maps", "exercises"},
+    {
+        "labels",
+        "settings",
+        "masks",
+        "cache",
+        "machine",
+        "colab",
+        "label_maps",
+        "exercises",
+        "progress",
+    },
     {"phantom"},
     {"data", "show"},
     {"metrics", "traditional"},

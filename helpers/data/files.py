@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from helpers import settings
 from helpers.data.download import DataError, Downloads, can_serve
+from helpers.progress import progress_bar
 from helpers.settings import Settings, check_choice
 
 PROBE_NAME = "hela-unet2/CODE/GroundTruth_4c/GT_Slice_001.mat"
@@ -138,7 +139,7 @@ def fetch_many(names: Iterable[str], *, missing: str = "raise") -> dict[str, Pat
     wanted = [name for name in asked if not _is_there(store, name)]
     failed: dict[str, DataError] = {}
     if wanted:
-        with tqdm(desc="Downloading", total=len(wanted), unit="file", leave=False) as bar:
+        with progress_bar(desc="Downloading", total=len(wanted), unit="file", leave=False) as bar:
             failed = _download_all(store, wanted, bar, go_on=missing == "skip")
     if failed:
         _warn_left_out([failed[name] for name in wanted if name in failed], len(asked))
@@ -269,7 +270,9 @@ def fetch_from(store: pooch.Pooch, name: str, *, progress: bool = False) -> Path
     """
     if _is_there(store, name):
         return store.abspath / name
-    bar = tqdm(desc=Path(name).name, unit="B", unit_scale=True, leave=False, disable=not progress)
+    bar = progress_bar(
+        desc=Path(name).name, unit="B", unit_scale=True, leave=False, disable=not progress
+    )
     with bar, Downloads() as downloads:
         return downloads.get(store, name, bar)
 

@@ -33,6 +33,7 @@ from helpers.data.download import (
     length_of,
     without_login,
 )
+from helpers.progress import progress_bar
 
 FULL_NAME = "empiar-10478/ROI_1656-6756-329.tiff"
 FULL_URL = "https://ftp.ebi.ac.uk/empiar/world_availability/10478/data/ROIs/ROI_1656-6756-329.tiff"
@@ -192,7 +193,7 @@ def _download(path: Path, url: str) -> None:
     """Download into the part file, check it, and move it to its final name."""
     part = _beside(path, ".part")
     state = _beside(part, ".json")
-    bar = tqdm(desc=path.name, unit="B", unit_scale=True, leave=False)
+    bar = progress_bar(desc=path.name, unit="B", unit_scale=True, leave=False)
     try:
         with bar, Downloads() as downloads:
             _resume(downloads, url, part, bar)

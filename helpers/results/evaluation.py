@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import helpers.metrics
 from helpers import machine, settings
@@ -27,6 +26,7 @@ from helpers.data.foreign import (
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps, as_json
 from helpers.labels import Label
+from helpers.progress import progress_bar
 from helpers.results.runs import (
     MAPS,
     About,
@@ -323,7 +323,7 @@ class _Evaluation:
         saved_s = time.monotonic()
         name = self.record.method
         try:
-            for number in tqdm(todo, desc=name, unit="slice", disable=not progress):
+            for number in progress_bar(todo, desc=name, unit="slice", disable=not progress):
                 if number in missing or (from_elsewhere and number in wanted):
                     changed = self._segment(number, is_missing=number in missing)
                     if not changed and number in self.done:

@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 import pooch
-from tqdm.auto import tqdm
 
 from helpers import settings
 from helpers.cache import write_whole
 from helpers.ground_truth.balance import median_frequency_weights
 from helpers.labels import Label
 from helpers.metrics import accuracy, confusion_matrix, jaccard
+from helpers.progress import is_live, progress_bar
 from helpers.training.device import need_tensorflow, precision_of
 from helpers.training.examples import Items, as_input, stream
-from helpers.training.history import LivePlot, is_live
+from helpers.training.history import LivePlot
 from helpers.training.prepare import Slices
 from helpers.training.recipe import MOMENTUM, Recipe
 
@@ -218,7 +218,7 @@ class _Course:
         )
         self._saved = time.monotonic()
         self._begin = self._saved - self._trained_s
-        with tqdm(
+        with progress_bar(
             total=self._steps,
             initial=done,
             desc=self._trainer.name,

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers import settings
 from helpers.show.figures import OUTLINE_COLOURS, STYLE, subplots
 
 COLUMNS = (
@@ -101,22 +100,6 @@ def plot_history(
                 ncols=min(3, len(histories)),
             )
     return figure
-
-
-def is_live() -> bool:
-    """Whether somebody watches: in a notebook that runs, and not while the book is built.
-
-    Returns
-    -------
-    bool
-    """
-    if settings.is_static():
-        return False
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return hasattr(get_ipython(), "kernel")
 
 
 class LivePlot:

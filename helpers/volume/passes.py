@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from loky import get_reusable_executor
-from tqdm.auto import tqdm
 
 from helpers import masks, traditional
 from helpers.cache import digest_of, key_of
@@ -22,6 +21,7 @@ from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import check_image
 from helpers.masks import around, as_bytes, disk
+from helpers.progress import progress_bar
 from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import Doubt, Look, look_at, warn_of
@@ -458,7 +458,7 @@ def _run(
     def near(number: int) -> range:
         return range(number - reach, number + reach + 1)
 
-    with tqdm(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
+    with progress_bar(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
         for here, image, prepared in _prepared(stack, walk, executor, 2 * workers, errors):
             if image is not None:
                 prepared, looks[here] = prepared
