@@ -12,7 +12,7 @@ from pathlib import Path
 import jupytext
 import numpy as np
 from scipy import ndimage as ndi
-from skimage import feature, filters, measure, morphology
+from skimage import feature, filters, measure, morphology, segmentation
 
 from helpers.masks import disk
 from helpers.traditional import Constants
@@ -29,7 +29,8 @@ def _taught() -> dict:
         for node in ast.parse("\n".join(cells)).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("plain_")
     ]
-    names = {"np": np, "ndimage": ndi, "feature": feature, "measure": measure, "disk": disk}
+    modules = {"feature": feature, "measure": measure, "segmentation": segmentation}
+    names = {"np": np, "ndimage": ndi, "disk": disk, **modules}
     exec(compile(ast.Module(body, []), CHAPTER.name, "exec"), names)
     return names
 
@@ -43,6 +44,7 @@ select_nucleus = _steps["plain_selection"]
 measure_envelope = _steps["plain_envelope"]
 grow_boundary = _steps["plain_growth"]
 close_nucleus = _steps["plain_closing"]
+trace_envelope = _steps["plain_trace"]
 
 
 def segment_nucleus(image, constants=AT_10_NM):

@@ -76,6 +76,9 @@ def test_every_step_agrees_with_the_plain_version(seed):
     np.testing.assert_array_equal(boundary, plain_boundary)
     closed = traditional.close_nucleus(boundary)
     np.testing.assert_array_equal(closed, reference.close_nucleus(boundary, constants))
+    traced = traditional.trace_envelope(smoothed, closed)
+    assert jaccard(traced, reference.trace_envelope(smoothed, closed, constants)) > 0.995
+    np.testing.assert_array_equal(traced, traditional.segment_nucleus(image))
     np.testing.assert_array_equal(masks.disk(constants.close_radius_px), morphology.octagon(5, 2))
 
 
@@ -94,7 +97,7 @@ def test_masks_of_real_slices_agree_with_the_plain_version(cell, data_dir, numbe
 
 @pytest.mark.parametrize(
     ("number", "least"),
-    [(71, 0.96), (82, 0.96), (118, 0.955), (151, 0.97), (170, 0.975), (215, 0.95)],
+    [(71, 0.978), (82, 0.981), (118, 0.971), (151, 0.988), (170, 0.985), (215, 0.974)],
 )
 def test_nucleus_of_real_slices(cell, data_dir, number, least):
     need_slices(data_dir, number)
@@ -115,6 +118,17 @@ def test_background_of_real_slices(cell, data_dir, number):
     assert jaccard(traditional.segment_background(image), truth) >= 0.94
 
 
+@pytest.mark.parametrize(
+    ("number", "least"),
+    [(71, 0.60), (82, 0.62), (118, 0.48), (151, 0.68), (170, 0.63), (215, 0.60)],
+)
+def test_envelope_of_real_slices(cell, data_dir, number, least):
+    need_slices(data_dir, number)
+    truth = cell.labels(number) == Label.NUCLEAR_ENVELOPE
+    labels = traditional.segment_slice(cell.image(number))
+    assert jaccard(labels == Label.NUCLEAR_ENVELOPE, truth) >= least
+
+
 def test_four_classes_of_a_real_slice(cell, data_dir):
     need_slices(data_dir, 170)
     labels, truth = traditional.segment_slice(cell.image(170)), cell.labels(170)
@@ -128,6 +142,17 @@ def test_finds_the_nucleus_of_the_phantom_at_its_pixel_size():
     number = len(phantom.slice_numbers) // 2
     found = traditional.segment_nucleus(phantom.image(number), pixel_size_nm=phantom.voxel_nm[1])
     assert jaccard(found, phantom.labels(number) == Label.NUCLEUS) > 0.9
+
+
+def test_a_boundary_a_few_pixels_off_is_traced_to_the_same_line():
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:300, :300]
+    from_membrane = np.hypot(y - 150, x - 150) - 100
+    image = random.normal(150, 8, y.shape) - 35 * np.exp(-((from_membrane / 3.5) ** 2) / 2)
+    smoothed = traditional.smooth(np.clip(image, 0, 255).astype(np.uint8))
+    for off_px in (-7, -4, 0, 4):
+        traced = traditional.trace_envelope(smoothed, from_membrane < off_px)
+        assert jaccard(traced, from_membrane < -3) > 0.985
 
 
 # --- a neighbour ---------------------------------------------------------------------------------
@@ -246,6 +271,7 @@ def test_empty_and_full_masks_pass_through_the_steps():
         assert np.isnan(level)
         np.testing.assert_array_equal(traditional.grow_boundary(smoothed, mask, level), mask)
         np.testing.assert_array_equal(traditional.close_nucleus(mask), mask)
+        np.testing.assert_array_equal(traditional.trace_envelope(smoothed, mask), mask)
 
 
 @FEW

@@ -2,7 +2,7 @@
 
 Each step that the chapter explains is a public function with the step's name:
 `smooth`, `detect_edges`, `grow_edges`, `superpixels`, `select_nucleus`, `measure_envelope`,
-`grow_boundary` and `close_nucleus`.
+`grow_boundary`, `close_nucleus` and `trace_envelope`.
 `segment_nucleus` runs them in that order; `segment_background` finds the resin;
 `segment_slice` puts both together into the four classes.
 `published` has nucleus and background as the authors' own code finds them.
@@ -17,6 +17,7 @@ from helpers.traditional.background import find_background, segment_background
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import Doubt, DoubtWarning, find_doubts
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
+from helpers.traditional.envelope import trace_envelope
 from helpers.traditional.nucleus import (
     close_nucleus,
     grow_boundary,
@@ -47,4 +48,5 @@ __all__ = [
     "select_nucleus",
     "smooth",
     "superpixels",
+    "trace_envelope",
 ]

@@ -21,8 +21,10 @@ class Constants:
     doi 10.1371/journal.pone.0230605, which is MATLAB.
     Text and code differ in how edges are found: see `as_printed`, which is the default, and
     `published_code`.
-    Three were added here: `gap_min_area_px` (see `segment_background`), `island_min_area_px`
-    (see `helpers.volume`) and `envelope_thickness_px`, measured on the published ground truth.
+    Added here: `gap_min_area_px` (see `segment_background`), `island_min_area_px` (see
+    `helpers.volume`), those that begin with ``trace`` (see `trace_envelope`), and
+    `envelope_thickness_px`: of the rings around the nucleus of the published ground truth, the one
+    that overlaps most with its envelope (a Jaccard index of 0.90).
     """
 
     pixel_size_nm: float = REFERENCE_PIXEL_SIZE_NM
@@ -49,8 +51,13 @@ class Constants:
     growth_min_area_px: float = 7
     growth_stop_area_px: float = 150
     close_radius_px: float = 5.0
-    envelope_thickness_px: float = 8.5
+    envelope_thickness_px: float = 9.5
     island_min_area_px: float = 300
+    # Where the envelope is looked for, from the boundary, and where it begins, from its middle.
+    trace_inside_px: float = 5.0
+    trace_outside_px: float = 8.0
+    trace_sigma_px: float = 4.0
+    trace_offset_px: float = 3.0
     # Background.
     background_sigma_px: float = 9.0
     background_edge_width_px: float = 21

@@ -1,4 +1,4 @@
-"""From superpixels to the nucleus: select, measure the envelope, grow, close."""
+"""From superpixels to the nucleus: select, measure the envelope, grow, close, trace."""
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from helpers.traditional.edges import (
     smooth,
     superpixels,
 )
+from helpers.traditional.envelope import trace_envelope
 
 
 def select_nucleus(
@@ -331,7 +332,8 @@ def segment_nucleus(
 
     Notes
     -----
-    Karabag et al. (2020), doi 10.1371/journal.pone.0230605, Fig 3.
+    Karabag et al. (2020), doi 10.1371/journal.pone.0230605, Fig 3; the last step,
+    `trace_envelope`, was added here.
 
     Examples
     --------
@@ -381,5 +383,6 @@ def nucleus_of(image: np.ndarray, neighbour: np.ndarray | None, constants: Const
     inside = None if neighbour is None else neighbour[box]
     chosen = select_nucleus(regions, inside, constants)
     level = measure_envelope(smoothed, chosen, constants)
-    nucleus[box] = close_nucleus(grow_boundary(smoothed, chosen, level, constants), constants)
+    closed = close_nucleus(grow_boundary(smoothed, chosen, level, constants), constants)
+    nucleus[box] = trace_envelope(smoothed, closed, constants)
     return nucleus

@@ -20,7 +20,8 @@ def segment_slice(
 ) -> np.ndarray:
     """Give every pixel of a slice one of the four classes.
 
-    The envelope is drawn as the ground truth draws it: a line of 85 nm just outside the nucleus.
+    The envelope is drawn as the ground truth draws it: a line of 95 nm just outside the nucleus,
+    along the membrane that `trace_envelope` has found.
 
     Parameters
     ----------
