@@ -1,11 +1,12 @@
-"""A folder of label maps on disk, one small file a slice, that survives being interrupted."""
+"""Label maps of a stack, kept small: in a folder that survives being interrupted, or in memory."""
 
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tifffile
 
@@ -25,6 +26,38 @@ _NAME = re.compile(r"labels_(\d{4,})\.tif")
 
 class DamagedLabelMapError(RuntimeError):
     """A label map is there and cannot be read; the message names the slice and the file."""
+
+
+class PackedLabels(MutableMapping):
+    """Label maps in memory by slice number, each compressed to about a hundredth.
+
+    The 300 slices of the paper's cell are 1.2 GB as arrays, and a few MB so.
+
+    Examples
+    --------
+    >>> packed = PackedLabels()
+    >>> packed[118] = np.full((2000, 2000), 2, np.uint8)
+    >>> packed[118].shape, int(packed[118].max()), len(packed)
+    ((2000, 2000), 2, 1)
+    """
+
+    def __init__(self):
+        self._files: dict[int, np.ndarray] = {}
+
+    def __setitem__(self, number: int, labels: np.ndarray) -> None:
+        self._files[number] = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return cv2.imdecode(self._files[number], cv2.IMREAD_UNCHANGED)
+
+    def __delitem__(self, number: int) -> None:
+        del self._files[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 class LabelMaps:

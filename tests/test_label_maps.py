@@ -8,7 +8,7 @@ import tifffile
 
 from helpers import cache
 from helpers.cache import StorageError
-from helpers.label_maps import IDENTITY, DamagedLabelMapError, LabelMaps
+from helpers.label_maps import IDENTITY, DamagedLabelMapError, LabelMaps, PackedLabels
 
 IDENTITY_A = {"method": "a", "seed": 1, "shape": (40, 60)}
 
@@ -254,3 +254,21 @@ def test_two_processes_write_different_slices(tmp_path):
     maps = LabelMaps(tmp_path / "run", IDENTITY_A)
     assert maps.numbers == tuple(range(1, 41))
     assert all((maps.read(number) == 1 + number % 4).all() for number in maps.numbers)
+
+
+def test_label_maps_in_memory_are_small_and_the_same():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.repeat(rng.integers(0, 5, (20, 20), np.uint8), 100, 0), 100, 1)
+    packed = PackedLabels()
+    packed[7] = labels
+    packed[3] = labels[::-1]
+    assert list(packed) == [7, 3]
+    assert all(
+        np.array_equal(packed[number], wanted)
+        for number, wanted in [(7, labels), (3, labels[::-1])]
+    )
+    assert packed[7].dtype == np.uint8
+    assert [found.shape for found in packed.values()] == [(2000, 2000)] * 2
+    assert sum(file.nbytes for file in packed._files.values()) < labels.nbytes / 20
+    del packed[7]
+    assert 7 not in packed
