@@ -1,4 +1,4 @@
-"""Times training steps at 360 x 480, batch 2: `train` against a plain loop, and bfloat16.
+"""Times training steps of the profile `quick`: `train` against a plain loop, and bfloat16.
 
 The plain loop is what a textbook has: a gradient tape in a function, called for each batch.
 Names of networks as arguments (`helpers.networks.NETWORKS`) time others than the first.
@@ -35,8 +35,9 @@ CELL = data.load_stack("phantom")
 SPLIT = Split(train=CELL.some(20)[6:14:2], test=())
 
 
-def recipe_of(precision):
-    return replace(Recipe.of("segnet", "quick"), steps=STEPS, precision=precision)
+def recipe_of(name, precision):
+    family = "deeplab" if "deeplab" in name else "segnet"
+    return replace(Recipe.of(family, "quick"), steps=STEPS, precision=precision)
 
 
 def plain_loop(name, precision):
@@ -44,8 +45,8 @@ def plain_loop(name, precision):
     tf = need_tensorflow()
     import keras
 
-    recipe = recipe_of(precision)
-    model = build(networks.NETWORKS[name], weights=None, precision=precision)
+    recipe = recipe_of(name, precision)
+    model = build(networks.NETWORKS[name], recipe.input_shape, weights=None, precision=precision)
     slices = load_slices(CELL, SPLIT.train, recipe.preparation, shape=model.input_shape[1:3])
     weights = tf.constant(class_weights(slices, recipe))
     optimiser = keras.optimizers.Adam(recipe.rate)
@@ -91,11 +92,12 @@ def fitted(name, precision):
 
         model.train_function = timed
 
-    model = build(networks.NETWORKS[name], weights=None, precision=precision)
+    recipe = recipe_of(name, precision)
+    model = build(networks.NETWORKS[name], recipe.input_shape, weights=None, precision=precision)
     keras.Model.make_train_function = make_timed
     try:
         with tempfile.TemporaryDirectory() as folder:
-            run = train(model, CELL, SPLIT, recipe_of(precision), Path(folder), progress=False)
+            run = train(model, CELL, SPLIT, recipe, Path(folder), progress=False)
     finally:
         keras.Model.make_train_function = make
     seconds = np.diff(run.history["seconds"])

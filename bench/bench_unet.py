@@ -97,7 +97,7 @@ def main():
             hours = PATCHES * EPOCHS / batch * step_s / 3600
             print(
                 f"{name:>10} {precision:>8}: {slice_s['paper']:.2f} s a slice "
-                f"({slice_s['paper'] / first_slice_s:.2f} times the first line's; seen at 20 nm "
+                f"({slice_s['paper'] / first_slice_s:.2f} times the first line's; seen as in quick "
                 f"{slice_s['quick'] / slice_s['paper']:.2f} of that), {memory_mb:.0f} MB; "
                 f"{step_s:.2f} s a step of {batch} patches ({step_s / first_step_s:.2f} times), "
                 f"{hours:.1f} hours for {EPOCHS} epochs of {PATCHES:,} patches"
