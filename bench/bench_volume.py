@@ -25,9 +25,10 @@ from volume_runs import ALL, SIDE, VARIANTS, VOXEL_NM, Job, draw, fresh, shrink,
 
 from helpers import traditional
 from helpers.label_maps import LabelMaps
+from helpers.masks import majority
 from helpers.traditional import Constants
 from helpers.volume import Rules, first_nucleus, next_nucleus, prepare, unpack
-from helpers.volume.passes import Step, majority
+from helpers.volume.passes import Step
 
 MIDDLE = 150
 WITHIN = {"24-262": range(24, 263), "75-225": range(75, 226)}

@@ -1,17 +1,25 @@
 """The authors' own method: against the masks that their code gives, and rule by rule."""
 
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from drawn_stack import MIDDLE, SHAPE, drawn_slice, drawn_stack
 from real_data import need_files, need_slices, open_sample
 
 from helpers.data import SAMPLE_SLICES
 from helpers.data.stack import Stack
+from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.traditional import Constants, published
+from helpers.volume import segment_stack
+from helpers.volume.ahead import order
+from helpers.volume.published import MEDIAN_SLICES, _pack, _tidied, _Walk, mirrored
 
+CENTRE = 151
 AT_10_NM = Constants.published_code()
 
 
@@ -43,6 +51,36 @@ def test_the_background_of_a_slice_is_theirs(cell, data_dir, number):
     assert jaccard(published.segment_background(cell.image(number)), known) >= 0.99
 
 
+def neighbour_of(number: int) -> int:
+    """Return the slice of the sample from whose nucleus theirs of this one came."""
+    numbers = sorted(SAMPLE_SLICES)
+    return numbers[numbers.index(number) + (1 if number <= CENTRE else -1)]
+
+
+@pytest.mark.parametrize("number", SAMPLE_SLICES)
+def test_the_nucleus_from_a_neighbour_is_theirs(cell, data_dir, number):
+    need_slices(data_dir, number)
+    known = theirs(data_dir, "nucleus-from-neighbour", number)
+    neighbour = theirs(data_dir, "nucleus-from-neighbour", neighbour_of(number))
+    found = published.segment_nucleus(cell.image(number), neighbour)
+    assert found.any() == known.any()
+    assert not known.any() or jaccard(found, known) >= 0.99
+
+
+def test_a_stack_of_real_slices_is_theirs(cell, data_dir):
+    """From the centre as far up as the sample goes without a gap; the median of 3 x 3 is ours."""
+    above = [number for number in sorted(SAMPLE_SLICES) if number >= CENTRE]
+    at_hand = list(takewhile(cell.slice_numbers.__contains__, above))[:2]
+    need_slices(data_dir, *above[:2])
+    known = {number: theirs(data_dir, "nucleus-from-neighbour", number) for number in at_hand}
+    few = replace(cell, slice_numbers=tuple(at_hand))
+    options = {"mode": "published", "centre": CENTRE, "workers": 1, "progress": False}
+    for number, labels in segment_stack(few, **options):
+        assert jaccard(labels == Label.NUCLEUS, known[number]) >= 0.97, f"slice {number}"
+        background = labels == Label.BACKGROUND
+        assert jaccard(background, theirs(data_dir, "background", number)) >= 0.98
+
+
 # --- rule by rule --------------------------------------------------------------------------------
 
 
@@ -66,13 +104,13 @@ def test_a_neighbour_chooses_the_regions():
 
 
 def test_the_neighbour_is_eroded_by_one_pixel_before_shares_are_taken():
-    regions = squares((20, 120, 20, 120), (20, 120, 150, 250))
+    regions = squares((20, 120, 20, 130), (20, 120, 150, 260))
     neighbour = np.zeros(regions.shape, bool)
-    neighbour[10:130, 10:130] = True
-    # 77 of 100 rows of region 2: eroded by one pixel, 75 rows and a part of the next.
-    neighbour[19:98, 140:260] = True
+    neighbour[10:130, 10:140] = True
+    # 77 of the 100 rows of region 2, of which 76 are left.
+    neighbour[19:97, 140:270] = True
     assert published.choose_regions(regions, neighbour, AT_10_NM)[50, 200]
-    neighbour[96:98, 140:260] = False
+    neighbour[96, 140:270] = False
     assert not published.choose_regions(regions, neighbour, AT_10_NM)[50, 200], "75 %, not more"
 
 
@@ -123,3 +161,79 @@ def test_only_large_regions_go_on_with_a_neighbour_too():
     chosen = published.choose_regions(regions, neighbour, few)
     assert chosen[130, 130]
     assert not chosen[290, 290]
+
+
+# --- a stack -------------------------------------------------------------------------------------
+
+
+def segmented(cell: Stack, **options) -> dict[int, np.ndarray]:
+    return dict(segment_stack(cell, mode="published", workers=1, progress=False, **options))
+
+
+def test_the_slices_come_in_their_order_and_start_from_the_middle():
+    seen = []
+
+    def image(number):
+        seen.append(number)
+        return drawn_slice(number)[0]
+
+    result = segmented(drawn_stack(range(8, 18), image))
+    assert list(result) == list(range(8, 18))
+    assert seen == [12, 13, 11, 14, 10, 15, 9, 16, 8, 17], "of ten slices the fifth"
+
+
+def test_the_centre_is_segmented_again_from_the_slice_above_it(monkeypatch):
+    calls = []
+
+    def grow(image, _regions, neighbour, _constants):
+        calls.append((int(image[0, 0]), neighbour if neighbour is None else neighbour.sum()))
+        return np.arange(100).reshape(10, 10) < len(calls)
+
+    monkeypatch.setattr(published, "grow_nucleus", grow)
+    walk, nothing = _Walk(3, AT_10_NM), np.zeros((10, 10), bool)
+    for number in order((1, 2, 3, 4, 5), 3):
+        walk.advance(number, np.full((10, 10), number, np.uint8), nothing, nothing)
+    # The slice, and how many pixels the nucleus had that came with it: the nth call gives n.
+    assert calls == [(3, None), (4, 1), (3, 2), (2, 3), (5, 2), (1, 4)]
+
+
+def test_no_nucleus_comes_after_a_slice_without_one():
+    random = np.random.default_rng(0)
+
+    def image(number):
+        return drawn_slice(MIDDLE)[0] if number != 8 else random.integers(0, 255, SHAPE, np.uint8)
+
+    result = segmented(drawn_stack(range(1, 24), image), centre=1)
+    found = [number for number in result if (result[number] == Label.NUCLEUS).any()]
+    # The median of 13 slices takes one more along, as 7 of its 13 have a nucleus.
+    assert found in ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_resin_removes_nucleus_only_where_the_two_meet_at_all():
+    nucleus, resin = np.zeros((2, 200, 200), bool)
+    nucleus[50:150, 50:150] = True
+    resin[:, 160:] = True
+    touching = resin.copy()
+    touching[100, 149] = True
+    stack = drawn_stack(range(1, 41))
+    for last, removed in ((resin, False), (touching, True)):
+        walk = _Walk(20, AT_10_NM)
+        for number in stack.slice_numbers:
+            background = last if number == 40 else resin
+            walk.nuclei[number], walk.backgrounds[number] = _pack(nucleus), _pack(background)
+        small = replace(stack, shape=(200, 200))
+        result = {each: left for each, left, _ in _tidied(walk, small, AT_10_NM)}
+        for number in (1, 20, 40):
+            assert result[number][100, 120], "far from all resin"
+            assert result[number][60, 148] == (not removed), "12 pixels"
+        assert result[40][100, 135] == (not removed), "14 pixels from where they meet"
+        assert result[20][100, 135], "and 20 slices from there"
+
+
+def test_the_median_sees_the_slices_mirrored():
+    numbers = tuple(range(5, 35))
+    assert mirrored(20, numbers) == list(range(14, 27))
+    assert mirrored(5, numbers) == [10, 9, 8, 7, 6, 5, 5, 6, 7, 8, 9, 10, 11]
+    assert mirrored(34, numbers)[-7:] == [34, 34, 33, 32, 31, 30, 29]
+    padded = np.pad(np.arange(3), MEDIAN_SLICES // 2, mode="symmetric")
+    assert mirrored(2, (1, 2, 3)) == (padded[1 : 1 + MEDIAN_SLICES] + 1).tolist()

@@ -14,10 +14,12 @@ from scipy import ndimage
 
 from helpers import masks
 from helpers.labels import Label
+from helpers.masks import majority
 from helpers.traditional import Constants, draw_labels
-from helpers.traditional.edges import _blur
+from helpers.traditional.edges import blur
 from helpers.volume import segment_stack
-from helpers.volume.passes import Step, majority, order
+from helpers.volume.ahead import order
+from helpers.volume.passes import Step
 from helpers.volume.rules import Found
 
 FEW = hypothesis_settings(max_examples=30, deadline=None)
@@ -81,7 +83,7 @@ def test_the_wide_blur_at_half_resolution_is_the_gaussian(shape, sigma_px):
     random = np.random.default_rng(0)
     image = ndimage.gaussian_filter(random.normal(150, 60, shape).astype(np.float32), 2)
     full = ndimage.gaussian_filter(image.astype(float), sigma_px, mode="nearest", truncate=8)
-    error = np.abs(_blur(image, sigma_px) - full)
+    error = np.abs(blur(image, sigma_px) - full)
     assert full.std() > 0.5, "there is something to blur"
     assert error.mean() < 0.002
     rim = np.ones(shape, bool)

@@ -23,17 +23,19 @@ QUIET = {"workers": 1, "progress": False}
 HERE = Path(__file__).parent
 SLOW_RUN = """
 import sys, time
-from drawn_stack import drawn_slice, drawn_stack
+from drawn_stack import drawn_stack
+from helpers.label_maps import LabelMaps
 from helpers.volume import segment_to_folder
 
-def slowly(number):
-    time.sleep(0.05)
-    return drawn_slice(number)[0]
+write = LabelMaps.write
 
+def slowly(*arguments):
+    time.sleep(0.05)
+    write(*arguments)
+
+LabelMaps.write = slowly
 folder, mode, workers = sys.argv[1:]
-segment_to_folder(
-    drawn_stack(image=slowly), folder, mode=mode, workers=int(workers), progress=False
-)
+segment_to_folder(drawn_stack(), folder, mode=mode, workers=int(workers), progress=False)
 """
 
 # The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.

@@ -95,7 +95,7 @@ def detect_edges(
            [0, 0, 0, 0, 0, 0, 0, 0, 0]])
     """
     sigma = constants.canny_sigma_px if sigma_px is None else sigma_px
-    blurred = _blur(smoothed, sigma)
+    blurred = blur(smoothed, sigma)
     dx = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, borderType=cv2.BORDER_REPLICATE)
     magnitude = cv2.magnitude(dx, dy)
@@ -196,8 +196,20 @@ def hysteresis(ridges: np.ndarray, magnitude: np.ndarray, low: float, high: floa
     return edges
 
 
-def _blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Blur with a Gaussian; a wide one at half the resolution, where it costs an eighth."""
+def blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Blur with a Gaussian; a wide one at half the resolution, where it costs an eighth.
+
+    Parameters
+    ----------
+    image : (y, x) array of float32
+        Grey levels; beyond its border the slice goes on as it ends.
+    sigma_px : float
+        Width of the Gaussian.
+
+    Returns
+    -------
+    (y, x) array of float32
+    """
     if sigma_px < 6:
         # Four sigmas on either side, and no wider than the slice.
         size = 2 * min(max(1, int(4 * sigma_px + 0.5)), min(image.shape)) + 1

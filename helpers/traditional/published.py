@@ -7,8 +7,9 @@ this book from both. Their code:
   from a histogram of 64 bins (`Constants.published_code`);
 - takes the slice for black beyond its border where it smooths;
 - among the large superpixels off the border, takes the one with the pixel nearest the centre;
-- given the nucleus of a neighbouring slice, erodes it by one pixel, and of several superpixels that
-  overlap it keeps those of which more than 75 % lie inside what is left;
+- given the nucleus of a neighbouring slice, erodes it by one pixel (a square of 3 x 3), and of
+  several large superpixels that overlap it keeps those of which more than 75 % lie inside what is
+  left, which is what `select_nucleus` does;
 - rounds the distance of a pixel to the number of its ring;
 - fills holes after each step of the growth, and again after the closing;
 - adds to the background what is bright in the recorded slice, and does not look for narrow gaps.
@@ -25,12 +26,14 @@ from helpers.labels import check_image, check_mask
 from helpers.masks import around, as_bytes, close_and_open, disk, distance_to, fill
 from helpers.traditional.constants import Constants
 from helpers.traditional.edges import (
+    blur,
     grow_edges,
     high_threshold,
     hysteresis,
     superpixels,
     thin,
 )
+from helpers.traditional.nucleus import select_nucleus
 
 
 def segment_nucleus(
@@ -98,13 +101,16 @@ def find_regions(image: np.ndarray, constants: Constants) -> np.ndarray:
 
     Returns
     -------
-    (y, x) array of int32
+    (y, x) array of uint16 or int32
         Regions of more than 10,000 pixels, with a neighbour or without one; 0 for all else.
+        As small as their number allows: they travel between processes.
     """
     regions = superpixels(grow_edges(_edges(image, constants, constants.canny_sigma_px), constants))
     large = np.bincount(regions.ravel()) > constants.nucleus_min_area_px
     large[0] = False
-    return (np.cumsum(large) * large).astype(np.int32).take(regions)
+    numbers = np.cumsum(large) * large
+    small = numbers.max(initial=0) <= np.iinfo(np.uint16).max
+    return numbers.astype(np.uint16 if small else np.int32).take(regions)
 
 
 def choose_regions(
@@ -114,7 +120,7 @@ def choose_regions(
 
     Parameters
     ----------
-    regions : (y, x) array of int32
+    regions : (y, x) array of uint16 or int32
         From `find_regions`.
     neighbour : (y, x) array of bool or None
         Nucleus of the slice above or below.
@@ -140,15 +146,9 @@ def choose_regions(
     """
     if neighbour is None:
         return _nearest(regions)
-    width = 2 * round(constants.neighbour_erosion_px) + 1
-    core = cv2.erode(as_bytes(neighbour), np.ones((width, width), np.uint8)).view(bool)
-    area = np.bincount(regions.ravel())
-    overlap = np.bincount(regions[core], minlength=len(area))
-    overlap[0] = 0
-    kept = overlap > constants.neighbour_overlap_area_px
-    if np.count_nonzero(kept) > 1:
-        kept &= overlap > constants.neighbour_inside_fraction * area
-    return fill(kept.take(regions))
+    if not neighbour.any():
+        return np.zeros(regions.shape, bool)
+    return select_nucleus(regions, neighbour, constants)
 
 
 def _nearest(regions: np.ndarray) -> np.ndarray:
@@ -179,7 +179,7 @@ def grow_nucleus(
     ----------
     image : (y, x) array of uint8
         One slice.
-    regions : (y, x) array of int32
+    regions : (y, x) array of uint16 or int32
         From `find_regions`.
     neighbour : (y, x) array of bool or None
         As for `choose_regions`.
@@ -310,8 +310,7 @@ def _smooth(image: np.ndarray, constants: Constants) -> np.ndarray:
 def _edges(image: np.ndarray, constants: Constants, sigma_px: float) -> np.ndarray:
     """Find edges as MATLAB does; `detect_edges` is quicker, and a trifle apart."""
     levels = _smooth(image, constants) if constants.canny_smoothed else image.astype(np.float32)
-    size = 2 * int(np.ceil(4 * sigma_px)) + 1
-    blurred = cv2.GaussianBlur(levels, (size, size), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    blurred = blur(levels, sigma_px)
     # Differences of neighbours, without the smoothing across that Sobel's operator adds.
     dx = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=1, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=1, borderType=cv2.BORDER_REPLICATE)

@@ -18,6 +18,7 @@ from helpers.traditional.doubts import (
     faults_of,
     is_off_centre,
     look_at,
+    warn_of,
 )
 
 RADIUS_SLOPE, RADIUS_ERROR_UM = 2.7, 0.5
@@ -84,6 +85,14 @@ class Judge:
         for number, fault in self._jumps(numbers, slice_distance_nm / 1e3):
             each[number] += as_doubts([fault], number)
         return [*self._of_all(numbers), *(doubt for number in numbers for doubt in each[number])]
+
+    def report(self, slice_distance_nm: float, doubts: list[Doubt] | None) -> None:
+        """Put the doubts so far into a list, or warn of them where there is none."""
+        found = self.doubts(slice_distance_nm)
+        if doubts is None:
+            warn_of(found)
+        else:
+            doubts.extend(found)
 
     def _of_all(self, numbers: Iterable[int]) -> list[Doubt]:
         largest = max(numbers, key=lambda number: self._seen[number].radius_um, default=None)

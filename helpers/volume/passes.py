@@ -2,69 +2,48 @@
 
 import contextlib
 import itertools
-import os
 import sys
-import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from loky import get_reusable_executor
 
 from helpers import masks, traditional
 from helpers.cache import digest_of, key_of
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import check_image
-from helpers.masks import around, as_bytes, disk
+from helpers.masks import as_bytes, majority
 from helpers.progress import progress_bar
 from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import Doubt, Look, look_at, warn_of
 from helpers.traditional.nucleus import nucleus_of
 from helpers.traditional.slice import draw_labels
+from helpers.volume import ahead, published
 from helpers.volume import rules as rules_module
+from helpers.volume.ahead import SliceError, order, prepare_ahead, workers_of
 from helpers.volume.doubts import Judge, find_doubts
+from helpers.volume.published import segment_as_published
 from helpers.volume.rules import (
     Found,
     Rules,
     first_nucleus,
     next_nucleus,
-    next_nucleus_as_published,
     prepare,
     unpack,
     unpack_mask,
 )
 
 MODES = ("improved", "published")
-PUBLISHED_MEDIAN_SLICES = 13
 
 CANDIDATES = 7
 """How many slices are tried as the centre."""
 
 NEARLY = 0.98
 """Share of the best score that is as good: of such slices the one nearest the middle is taken."""
-
-
-class SliceError(RuntimeError):
-    """A slice cannot be read or segmented; the message has its number.
-
-    Attributes
-    ----------
-    number : int
-        The slice.
-    """
-
-    def __init__(self, number: int, reason: str):
-        super().__init__(
-            f"Slice {number} cannot be segmented: {reason.rstrip('.')}. "
-            "Repair or remove it, or go on without it: errors='skip'."
-        )
-        self.number = number
 
 
 def segment_stack(
@@ -85,8 +64,7 @@ def segment_stack(
     stack : Stack
         Slices may be missing; the distance between two follows from their numbers.
     mode : {"improved", "published"}
-        ``published`` is the published method: see
-        `helpers.volume.rules.next_nucleus_as_published`.
+        ``published`` is what the authors' code does: see `helpers.volume.published`.
     workers : int, optional
         Processes that prepare slices ahead; by default as many as there are cores. With 1,
         everything happens in this process.
@@ -106,7 +84,8 @@ def segment_stack(
     Yields
     ------
     number : int
-        Slice number. The order is that in which slices are finished, from the centre outward.
+        Slice number. The order is that in which slices are finished: from the centre outward; in
+        the published mode, where the whole stack must be seen first, ascending.
     labels : (y, x) array of uint8
         Numbers of `helpers.labels.Label`.
 
@@ -124,7 +103,8 @@ def segment_stack(
 
     Notes
     -----
-    Memory does not grow with the number of slices: a few slices per worker are held.
+    Memory hardly grows with the number of slices: a few per worker are held, and in the published
+    mode the masks of all, compressed to some kilobytes each.
 
     Karabag et al. (2020), doi 10.1371/journal.pone.0230605, section "Image-processing algorithm".
     """
@@ -140,9 +120,11 @@ def segment_stack(
         )
     if rules is not None and mode == "published":
         raise ValueError("rules are those of the improved mode; leave them out, or change mode.")
-    if mode == "improved":
-        rules = rules or Rules()
-    return _run(stack, rules, centre, workers or _cores(), progress, errors, doubts)
+    if mode == "published":
+        return segment_as_published(
+            stack, centre=centre, workers=workers, progress=progress, errors=errors, doubts=doubts
+        )
+    return _run(stack, rules or Rules(), centre, workers, progress, errors, doubts)
 
 
 def segment_to_folder(
@@ -197,7 +179,7 @@ def segment_to_folder(
         "rules": repr(options.get("rules") or Rules()),
         "centre": options.get("centre"),
         "pictures": key_of("pictures", each=pictures),
-        "code": key_of([traditional, masks, rules_module, sys.modules[__name__]]),
+        "code": key_of([traditional, masks, ahead, published, rules_module, sys.modules[__name__]]),
     }
     maps = LabelMaps(folder, identity, overwrite=overwrite)
     missing = set(maps.missing(stack.slice_numbers))
@@ -273,31 +255,6 @@ def _plainness(image: np.ndarray, constants: Constants) -> float:
 # --- the two passes ------------------------------------------------------------------------------
 
 
-def order(numbers: tuple[int, ...], centre: int) -> list[int]:
-    """Order slices as the two passes meet them: the centre, then one up, one down, and so on.
-
-    Parameters
-    ----------
-    numbers : tuple of int
-        Slice numbers, ascending.
-    centre : int
-        One of them.
-
-    Returns
-    -------
-    list of int
-
-    Examples
-    --------
-    >>> order((1, 2, 3, 4, 5, 6), 3)
-    [3, 4, 2, 5, 1, 6]
-    """
-    up = [number for number in numbers if number > centre]
-    down = [number for number in reversed(numbers) if number < centre]
-    pairs = itertools.chain.from_iterable(itertools.zip_longest(up, down))
-    return [centre, *(number for number in pairs if number is not None)]
-
-
 @dataclass(frozen=True)
 class Step:
     """Nucleus and background of one slice, a bit a pixel.
@@ -335,9 +292,9 @@ class Step:
 
 
 class _Walk:
-    """Where the passes up and down are, and what they carry; no rules: the published method."""
+    """Where the passes up and down are, and what they carry."""
 
-    def __init__(self, stack: Stack, centre: int, constants: Constants, rules: Rules | None):
+    def __init__(self, stack: Stack, centre: int, constants: Constants, rules: Rules):
         self.stack, self.centre, self.constants, self.rules = stack, centre, constants, rules
         # Up (True) and down (False): the last slice with a nucleus, and that nucleus.
         self._last: dict[bool, tuple[int, Found] | None] = {True: None, False: None}
@@ -362,10 +319,6 @@ class _Walk:
         return step
 
     def _find(self, number, slice_, last) -> Found:
-        if self.rules is None:
-            neighbour = last[1].nucleus if last else None
-            nucleus = next_nucleus_as_published(slice_, neighbour, self.constants)
-            return Found(nucleus, nucleus, float("nan"))
         if last is None:
             return first_nucleus(slice_, self.constants, self.rules)
         gap_nm = self._height_nm(number, last[0])
@@ -378,64 +331,15 @@ class _Walk:
             self._last[up] = number, step.found
             if number == self.centre:
                 self._last[True] = self._last[False]
-        elif self.rules is None:
-            # The published method has nothing to go by after a slice without nucleus.
-            self._ended[up] = self._last[up] is not None
         elif self._last[up] and self._height_nm(number, self._last[up][0]) >= self.rules.bridge_nm:
             self._ended[up] = True
 
     def vote(self, steps: list[Step]) -> np.ndarray:
         """Let a slice and those near it decide about each pixel of its nucleus."""
-        masks = [step.mask("nucleus") for step in steps]
-        if self.rules is None:
-            brush = disk(self.constants.close_radius_px)
-            masks = [
-                mask & ~cv2.dilate(as_bytes(step.mask("background")), brush).view(bool)
-                for mask, step in zip(masks, steps, strict=True)
-            ]
-        return majority(masks)
+        return majority([step.mask("nucleus") for step in steps])
 
     def _height_nm(self, number: int, other: int) -> float:
         return abs(number - other) * self.stack.voxel_nm[0]
-
-
-def majority(masks: list[np.ndarray]) -> np.ndarray:
-    """Take what most voxels of 3 x 3 pixels in all the slices say.
-
-    For masks this is the median filter of the published method.
-
-    Parameters
-    ----------
-    masks : list of (y, x) array of bool
-        The slice and its neighbours; fewer at the ends of a stack.
-
-    Returns
-    -------
-    (y, x) array of bool
-
-    Examples
-    --------
-    Two of three slices have a square that the third lacks:
-
-    >>> square = np.zeros((5, 5), bool)
-    >>> square[1:4, 1:4] = True
-    >>> majority([square, np.zeros((5, 5), bool), square]).astype(int)
-    array([[0, 0, 0, 0, 0],
-           [0, 0, 0, 0, 0],
-           [0, 0, 1, 0, 0],
-           [0, 0, 0, 0, 0],
-           [0, 0, 0, 0, 0]])
-    """
-    somewhere = np.logical_or.reduce(masks)
-    result = np.zeros(somewhere.shape, bool)
-    if not somewhere.any():
-        return result
-    box = around(somewhere, 2)
-    votes = np.zeros(somewhere[box].shape, np.int16)
-    for mask in masks:
-        votes += cv2.boxFilter(as_bytes(mask[box]), cv2.CV_16S, (3, 3), normalize=False)
-    result[box] = 2 * votes > 9 * len(masks)
-    return result
 
 
 def _run(
@@ -443,13 +347,19 @@ def _run(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Walk over a stack, and give out each slice as soon as all that vote on it are known."""
     constants = Constants.at(stack.pixel_size_nm)
-    executor = _Here() if workers == 1 else get_reusable_executor(max_workers=workers)
-    if centre is None and rules:
+    executor, most = workers_of(workers)
+    if centre is None:
         centre, _ = choose_centre(stack, constants, map_=executor.map)
-    elif centre is None:
-        centre = stack.slice_numbers[len(stack) // 2]
     walk = _Walk(stack, centre, constants, rules)
-    reach = (rules.median_slices if rules else PUBLISHED_MEDIAN_SLICES) // 2
+    slices = prepare_ahead(
+        stack,
+        order(stack.slice_numbers, centre),
+        lambda number: (_prepare_and_look, constants, walk.goes_on(number)),
+        executor=executor,
+        ahead=most,
+        errors=errors,
+    )
+    reach = rules.median_slices // 2
     steps: dict[int, Step] = {}
     looks: dict[int, Look] = {}
     judge = Judge()
@@ -459,7 +369,7 @@ def _run(
         return range(number - reach, number + reach + 1)
 
     with progress_bar(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
-        for here, image, prepared in _prepared(stack, walk, executor, 2 * workers, errors):
+        for here, image, prepared in slices:
             if image is not None:
                 prepared, looks[here] = prepared
                 steps[here] = walk.advance(here, image, prepared)
@@ -475,62 +385,8 @@ def _run(
                     yield number, labels
             for number in [each for each in steps if unwritten.isdisjoint(near(each))]:
                 del steps[number]
-    found = judge.doubts(stack.voxel_nm[0])
-    if doubts is None:
-        warn_of(found)
-    else:
-        doubts.extend(found)
+    judge.report(stack.voxel_nm[0], doubts)
 
 
-def _prepared(stack, walk, executor, ahead, errors) -> Iterator[tuple]:
-    """Yield slices in the order of the passes, with what `prepare` makes of them, done ahead."""
-    queue: deque[tuple[int, np.ndarray | None, Future | None]] = deque()
-
-    def first():
-        number, image, future = queue.popleft()
-        return number, image, future and future.result()
-
-    for number in order(stack.slice_numbers, walk.centre):
-        try:
-            image = stack.image(number)
-        except Exception as error:
-            image, future = None, None
-            if errors == "skip":
-                warnings.warn(f"Slice {number} is left out: {error}", stacklevel=2)
-            else:
-                # It is raised in its turn, when the slices before it are finished.
-                future = Future()
-                future.set_exception(SliceError(number, str(error)))
-        else:
-            future = executor.submit(_work, image, walk.constants, walk.goes_on(number))
-        queue.append((number, image, future))
-        if len(queue) > ahead:
-            yield first()
-    while queue:
-        yield first()
-
-
-class _Here(Executor):
-    """Does the work at once, in this process."""
-
-    def submit(self, task, /, *args, **kwargs) -> Future:
-        future = Future()
-        future.set_result(task(*args, **kwargs))
-        return future
-
-
-def _work(image: np.ndarray, constants: Constants, with_regions: bool):
-    # The processes are what runs side by side; threads within them would be in each other's way.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        return (
-            prepare(image, constants, with_regions),
-            look_at(image, constants.pixel_size_nm),
-        )
-    finally:
-        cv2.setNumThreads(threads)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _prepare_and_look(image: np.ndarray, constants: Constants, with_regions: bool):
+    return prepare(image, constants, with_regions), look_at(image, constants.pixel_size_nm)

@@ -281,34 +281,6 @@ def next_nucleus(
     return Found(*found, level)
 
 
-def next_nucleus_as_published(
-    prepared: Prepared, neighbour: np.ndarray | None, constants: Constants
-) -> np.ndarray:
-    """Find the nucleus of a slice as the published method does, given its neighbour's.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The slice.
-    neighbour : (y, x) array of bool, optional
-        Where it is None or empty, the slice is taken on its own.
-    constants : Constants
-        Scaled to the slice's pixels.
-
-    Returns
-    -------
-    (y, x) array of bool
-        Empty where no region qualifies.
-
-    Notes
-    -----
-    Karabag et al. (2019), doi 10.3390/jimaging5090075; (2020), doi 10.1371/journal.pone.0230605.
-    """
-    chosen = select_nucleus(prepared.regions, neighbour, constants)
-    level = measure_envelope(prepared.smoothed, chosen, constants)
-    return close_nucleus(grow_boundary(prepared.smoothed, chosen, level, constants), constants)
-
-
 def _core(votes: np.ndarray, depth_px: float) -> np.ndarray:
     """Erode each island by a depth, or by half its own where that is less."""
     depth = distance_about(~np.pad(votes, 1))[1:-1, 1:-1]
