@@ -157,6 +157,14 @@ def test_run_record_outside_a_repository(tmp_path, monkeypatch):
     assert (record["commit"], record["commit_url"]) == ("not known", "")
 
 
+def test_a_cell_may_train_for_a_day_in_paper_and_an_hour_otherwise(tmp_path):
+    limits = [
+        book_config(ROOT, tmp_path, {"HELA_PROFILE": profile})["execute"]["timeout"]
+        for profile in ("smoke", "quick", "paper")
+    ]
+    assert limits == [3600, 3600, -1]  # for nbclient no limit
+
+
 def test_launch_buttons_need_a_repository(tmp_path):
     plain = book_config(ROOT, tmp_path, {})
     assert "launch_buttons" not in plain

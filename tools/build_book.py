@@ -133,11 +133,14 @@ def book_config(root: Path, build: Path, environment: dict[str, str]) -> dict:
     build : Path
         The ``_build`` folder of this book.
     environment : mapping of str to str
+        ``HELA_PROFILE=paper`` gives cells all the time that they need;
         ``HELA_REPOSITORY_URL`` adds the launch buttons, which open the ``.ipynb`` files of the
         branch ``HELA_REPOSITORY_BRANCH`` (default ``notebooks``).
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["cache"] = str(build / ".jupyter_cache")
+    if settings.read("HELA_PROFILE", environment) == "paper":
+        config["execute"]["timeout"] = -1  # none: a cell trains for a day where there is no GPU
     # The file is written into the build folder, to which Jupyter Book takes such paths as relative.
     extensions = config["sphinx"]["local_extensions"]
     extensions.update({name: str(root / folder) for name, folder in extensions.items()})
