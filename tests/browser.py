@@ -72,7 +72,7 @@ class PageLog:
     Attributes
     ----------
     errors : list of str
-        Console errors, uncaught exceptions and failed requests.
+        Console errors, uncaught exceptions, failed requests and answers that say so.
     remote : list of str
         Addresses requested that are neither files of this computer nor data inside the page.
     """
@@ -93,8 +93,13 @@ def watch(page) -> PageLog:
         if not request.url.startswith(("file:", "data:", "blob:", "about:")):
             log.remote.append(request.url)
 
+    def on_response(response):
+        if response.status >= 400:
+            log.errors.append(f"{response.status}: {response.url[:200]}")
+
     page.on("console", on_console)
     page.on("pageerror", lambda error: log.errors.append(str(error)))
     page.on("requestfailed", lambda request: log.errors.append(f"failed: {request.url[:200]}"))
+    page.on("response", on_response)
     page.on("request", on_request)
     return log

@@ -92,7 +92,7 @@ def sheet(browser):
     page.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address():
     """Serve the built pages and return their address."""
     from built_site import serve  # it needs the book's tools

@@ -1,5 +1,6 @@
 """The built pages in a browser: nothing missing, nothing broken, nothing wider than the screen."""
 
+import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -9,65 +10,49 @@ from built_site import SITE, pages
 
 pytestmark = pytest.mark.site
 
-WIDTHS_PX = (390, 1280)
+PHONE_PX, SCREEN_PX = 390, 1280
+IMAGES = "[...document.images].map(i => ({src: i.src, alt: i.alt, loaded: i.naturalWidth > 0}))"
 
 
-@pytest.fixture(params=WIDTHS_PX, ids="{}px".format)
-def visit(request, browser, address):
-    """Open a page at one width; return it and what it complained about."""
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    # Other origins get an empty answer: the pages must work where there is no network.
-    context.route(
-        lambda url: not url.startswith(address), lambda route: route.fulfill(status=200, body="")
-    )
-
-    def open_page(name):
-        page = context.new_page()
-        log = watch(page)
-        page.on(
-            "response",
-            lambda response: (
-                response.status >= 400 and log.errors.append(f"{response.status}: {response.url}")
-            ),
-        )
-        response = page.goto(f"{address}/{name}", wait_until="load")
-        assert response.status == 200
-        # Pictures marked as lazy load only when they come into view.
-        page.evaluate("for (const image of document.images) image.loading = 'eager'")
-        page.evaluate(
-            "for (const hidden of document.querySelectorAll('details')) hidden.open = true"
-        )
-        page.wait_for_load_state("networkidle")
-        log.remote = [url for url in log.remote if not url.startswith(address)]
-        return page, log
-
-    yield open_page
+@pytest.fixture(scope="session")
+def phone(browser, address):
+    """Open pages as on a phone, other origins with an empty answer: there may be no network."""
+    context = browser.new_context(viewport={"width": PHONE_PX, "height": 900})
+    foreign = re.compile(f"^(?!{re.escape(address)}/)")
+    context.route(foreign, lambda route: route.fulfill(status=200, body=""))
+    yield context
     context.close()
 
 
 @pytest.mark.any_font
 @pytest.mark.parametrize("name", pages())
-def test_page(visit, name):
-    page, log = visit(name)
+def test_page(phone, address, name):
+    page = phone.new_page()
+    log = watch(page)
+    response = page.goto(f"{address}/{name}", wait_until="load")
+    assert response.status == 200
+    # Pictures marked as lazy load only when they come into view.
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.evaluate("for (const hidden of document.querySelectorAll('details')) hidden.open = true")
+    page.wait_for_load_state("networkidle")
 
-    assert log.errors == []
-    assert log.remote == []
     assert page.title().strip()
     assert page.locator("h1").count() >= 1
-
-    images = page.evaluate(
-        "[...document.images].map(i => ({src: i.src, alt: i.alt, loaded: i.naturalWidth > 0}))"
-    )
+    images = page.evaluate(IMAGES)
     assert [image["src"][:200] for image in images if not image["loaded"]] == []
     assert [image["src"][:200] for image in images if not image["alt"].strip()] == []
-
-    wide = page.evaluate(
-        """[document.documentElement.clientWidth, document.documentElement.scrollWidth]"""
-    )
-    assert wide[1] <= wide[0], "the page is wider than the screen"
-
     outputs = page.locator(".cell_output").all_inner_texts()
     assert [text for text in outputs if "Traceback (most recent call last)" in text] == []
+
+    for width_px in (PHONE_PX, SCREEN_PX):
+        page.set_viewport_size({"width": width_px, "height": 900})
+        wide = page.evaluate(
+            "[document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+        )
+        assert wide[1] <= wide[0], f"the page is wider than {width_px} px"
+    assert log.errors == []
+    assert [url for url in log.remote if not url.startswith(address)] == []
+    page.close()
 
 
 def test_address_of_the_site_leads_to_the_start_page(browser, address):

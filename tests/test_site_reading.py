@@ -16,9 +16,20 @@ START, *OTHERS = pages()
 WITH_EXPLORERS = [name for name in pages() if "index" in name or "/0" in name or "/A1" in name]
 
 
+SCREEN = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def screen(browser):
+    """Return a browser's memory that tests share: a new one takes longer than many tests."""
+    context = browser.new_context(viewport=SCREEN)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(browser):
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+def page(screen):
+    opened = screen.new_page()
     yield opened
     opened.close()
 
@@ -41,7 +52,9 @@ def differ(a, b):
 
 
 @pytest.mark.parametrize("name", pages())
-def test_page_is_light(page, address, name):
+def test_page_is_light(browser, address, name):
+    page = browser.new_page(viewport=SCREEN)  # nothing of it has been loaded before
+    log = watch(page)
     sizes = {}
     page.on("response", lambda got: sizes.__setitem__(got.url, len(got.body())))
     page.goto(f"{address}/{name}", wait_until="load")
@@ -51,6 +64,8 @@ def test_page_is_light(page, address, name):
     most_mb = 1.5 if name == START else 5
     largest = sorted(((size, url) for url, size in sizes.items()), reverse=True)[:4]
     assert sum(sizes.values()) < most_mb * 1e6, largest
+    assert log.errors == []
+    page.close()
 
 
 def test_pictures_are_lazy_modern_and_keep_their_room():
@@ -186,7 +201,7 @@ def test_hover_chart_is_read_by_keys(page):
 
 
 def test_choice_of_colours_is_remembered_and_changes_the_classes_only(browser, address):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport=SCREEN)
     page = context.new_page()
     page.goto(f"{address}/{START}")
     truth = page.locator(".hela-gallery img").nth(1)
@@ -263,9 +278,8 @@ def test_terms_are_explained():
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("name", pages())
-def test_page_is_accessible(browser, name, mode):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=mode)
-    page = context.new_page()
+def test_page_is_accessible(page, name, mode):
+    page.emulate_media(color_scheme=mode)
     page.goto((SITE / name).as_uri())
     # Halfway through a fade, text has less contrast than a reader will see.
     page.add_style_tag(
@@ -283,4 +297,3 @@ def test_page_is_accessible(browser, name, mode):
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     said = [(each["id"], len(each["nodes"]), each["nodes"][0]["html"][:200]) for each in found]
     assert said == []
-    context.close()

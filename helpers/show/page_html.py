@@ -127,7 +127,7 @@ def encode_picture(image: np.ndarray, max_width_px: int) -> Picture:
         height, width = max(1, round(height * max_width_px / width)), max_width_px
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="WEBP", quality=WEBP_QUALITY, method=6)
+    Image.fromarray(image).save(buffer, format="WEBP", quality=WEBP_QUALITY, method=5)
     return Picture(buffer.getvalue(), width, height, image.ndim == 3 and shows_classes(image))
 
 
