@@ -45,7 +45,7 @@ test-notebooks: setup ## execute every chapter, profile smoke, and build the sit
 	HELA_PROFILE=smoke PART=notebooks $(BIN)/python tools/build_book.py --output _build/smoke --test
 
 test-running: setup ## chapters as on Colab, and their explorers in JupyterLab with a browser
-	PART=running $(PYTEST) -n 2 --dist loadfile -m "colab or live" tests/test_colab.py tests/test_live.py
+	PART=running $(PYTEST) -n 2 --dist loadgroup -m "colab or live" tests/test_colab.py tests/test_live.py
 
 test-site: test-notebooks ## open the pages of the smoke site in a browser
 	PART=site $(PYTEST) -n 2 -m site

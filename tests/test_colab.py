@@ -21,7 +21,8 @@ import pytest
 from convert_notebooks import ROOT, convert
 from packaging.requirements import Requirement
 
-pytestmark = pytest.mark.colab
+# One environment for all of them: they stay together where tests run side by side.
+pytestmark = [pytest.mark.colab, pytest.mark.xdist_group("colab")]
 
 # What Colab has, as far as the book is concerned, and what runs a notebook.
 PRESENT = (

@@ -225,6 +225,8 @@ def test_times_measured_are_better_than_times_told(tmp_path):
     path = tmp_path / "times.json"
     times = Times(path, "quick, sample", {"06_": 500.0})
     assert (times.of("06_vgg16"), times.of("03_other")) == (500, None)
+    assert times.guesses(["06_vgg16", "index"]) == {"06_vgg16": 500, "index": 500}
+    assert Times(path, "quick, sample").guesses(["index"]) == {}
     times.put("06_vgg16", 60.04, [("train()", 50.0), ("show()", 9.0)])
     times.put("03_other", 70, [("look()", 69.0)])
     assert Times(path, "quick, sample", {"06_": 500.0}).of("06_vgg16") == 60

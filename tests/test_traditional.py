@@ -82,7 +82,8 @@ def test_every_step_agrees_with_the_plain_version(seed):
     np.testing.assert_array_equal(masks.disk(constants.close_radius_px), morphology.octagon(5, 2))
 
 
-@pytest.mark.parametrize("number", [71, 82, 118, 151, 170, 215])
+# Toward both ends and in the middle; the plain version takes seconds a slice.
+@pytest.mark.parametrize("number", [71, 151, 215])
 def test_masks_of_real_slices_agree_with_the_plain_version(cell, data_dir, number):
     need_slices(data_dir, number)
     image = cell.image(number)

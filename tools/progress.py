@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -125,6 +126,14 @@ class Times:
         if name in self.measured:
             return self.measured[name]
         return next((s for begins, s in self.told.items() if name.startswith(begins)), None)
+
+    def guesses(self, names: Iterable[str]) -> dict[str, float]:
+        """Return seconds by name; what is not known, say the start page, counts as the shortest."""
+        known = {name: self.of(name) for name in names}
+        least = min((seconds for seconds in known.values() if seconds is not None), default=None)
+        if least is None:
+            return {}
+        return {name: least if seconds is None else seconds for name, seconds in known.items()}
 
     def put(self, name: str, seconds: float, cells: list[tuple[str, float]] = ()) -> None:
         """Keep how long something took, with the first lines and seconds of its cells."""

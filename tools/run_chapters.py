@@ -286,8 +286,7 @@ class Runner:
             The names of those that failed or were left out.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
-        times = {each.name: self.times.of(each.name) for each in chapters}
-        expected = {name: seconds for name, seconds in times.items() if seconds is not None}
+        expected = self.times.guesses(each.name for each in chapters)
         waiting = in_order(chapters, expected)
         failed: list[str] = []
         try:
