@@ -54,7 +54,7 @@ def time_steps(name, intra, inter, busy):
     if intra is not None:
         tf.config.threading.set_intra_op_parallelism_threads(intra)
         tf.config.threading.set_inter_op_parallelism_threads(inter)
-    family = "deeplab" if "deeplab" in name else "skips"
+    family = name.partition("_")[0] if "deeplab" in name else "skips"
     recipe = Recipe.of(family, "quick")
     rows, columns, channels = recipe.input_shape
     model = build(networks.NETWORKS[name], recipe.input_shape, weights=None)

@@ -36,7 +36,7 @@ SPLIT = Split(train=CELL.some(20)[6:14:2], test=())
 
 
 def recipe_of(name, precision):
-    family = "deeplab" if "deeplab" in name else "segnet"
+    family = name.partition("_")[0] if "deeplab" in name else "segnet"
     return replace(Recipe.of(family, "quick"), steps=STEPS, precision=precision)
 
 

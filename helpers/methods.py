@@ -72,8 +72,8 @@ METHODS = (
     Method("image processing", "3D", "improved"),
     Method("image processing", "3D as published", "published"),
     Method("VGG16", "SegNet", "vgg16_segnet", "segnet"),
-    Method("ResNet18", "DeepLab v3+", "resnet18_deeplabv3plus", "deeplab"),
-    Method("Inception-ResNet-v2", "DeepLab v3+", "inception_resnet_v2_deeplabv3plus", "deeplab"),
+    Method("ResNet18", "DeepLab v3+", "resnet18_deeplabv3plus", "resnet18"),
+    Method("Inception-ResNet-v2", "DeepLab v3+", "inception_resnet_v2_deeplabv3plus", "inception"),
     Method("U-Net", "no skips", "paper_unet", "unet"),
 )
 """The five methods of the paper; the traditional one in three ways."""

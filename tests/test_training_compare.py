@@ -111,7 +111,7 @@ def test_tables_name_the_weights():
 
 def test_recipes_stand_side_by_side():
     table = compare.recipe_table({p: Recipe.of("unet", p) for p in ("quick", "paper")})
-    assert table.loc["length"].tolist() == ["300 steps", "15 epochs"]
+    assert table.loc["length"].tolist() == ["240 steps", "15 epochs"]
     assert table.loc["rate"].tolist() == ["0.002, cosine", "0.001, constant"]
     assert table.loc["input (px)"].tolist() == ["patches of 256", "patches of 128"]
     assert compare.recipe_table({"": Recipe.of("segnet", "paper")}).loc["input (px)"].item() == (

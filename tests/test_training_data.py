@@ -23,6 +23,7 @@ from helpers.training import (
     patch_corners,
 )
 from helpers.training.prepare import Slices, resize_labels
+from helpers.training.recipe import FAMILIES
 
 SAMPLE = (71, 82, 118, 151, 170, 215, 260)
 CELL = sources.load_stack("phantom")
@@ -94,7 +95,9 @@ def test_slices_can_be_named():
 
 
 def test_recipes_are_the_papers():
-    vgg, deeplab, unet = (Recipe.of(name, "paper") for name in ("segnet", "deeplab", "unet"))
+    vgg, deeplab, unet = (Recipe.of(name, "paper") for name in ("segnet", "resnet18", "unet"))
+    assert Recipe.of("inception", "paper") == deeplab
+    assert Recipe.of("skips", "paper") == vgg
     assert (vgg.rate, vgg.l2, vgg.batch, vgg.epochs) == (1e-3, 5e-4, 4, 100)
     assert vgg.rate_at(99, 0.99) == 1e-3
     assert (deeplab.rate, deeplab.l2, deeplab.batch, deeplab.epochs) == (1e-3, 5e-3, 8, 30)
@@ -107,7 +110,7 @@ def test_recipes_are_the_papers():
 
 
 def test_a_profile_changes_numbers_alone():
-    for family in ("segnet", "skips", "deeplab", "unet"):
+    for family in FAMILIES:
         quick, smoke = (Recipe.of(family, profile) for profile in ("quick", "smoke"))
         assert smoke.steps <= 5
         assert (quick.optimiser, quick.schedule) == ("adam", "cosine")

@@ -72,18 +72,18 @@ def check_epochs(stack: Stack) -> None:
     Raises
     ------
     ValueError
-        If in the profile ``paper`` DeepLab would get fewer steps than in ``quick``, unless
+        If in the profile ``paper`` ResNet18 would get fewer steps than in ``quick``, unless
         ``HELA_FEW_SLICES`` is 1.
     """
     if settings.current().profile != "paper" or settings.read("HELA_FEW_SLICES") == "1":
         return
     slices = len(split_of(stack).train)
-    steps = Recipe.of("deeplab", "paper").total_steps(slices)
-    least = Recipe.of("deeplab", "quick").total_steps(slices)
+    steps = Recipe.of("resnet18", "paper").total_steps(slices)
+    least = Recipe.of("resnet18", "quick").total_steps(slices)
     if steps < least:
         raise ValueError(
             f"The profile paper trains for the paper's epochs: of {slices} slices, as in "
-            f"{stack.name}, DeepLab's are {steps} steps, fewer than the {least} of quick. "
+            f"{stack.name}, ResNet18's are {steps} steps, fewer than the {least} of quick. "
             "Set HELA_SOURCE=full, of whose 300 slices they are 660, or HELA_PROFILE=quick; "
             "HELA_FEW_SLICES=1 trains all the same."
         )

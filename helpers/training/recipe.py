@@ -10,7 +10,7 @@ OPTIMISERS = ("sgdm", "adam", "rmsprop")
 SCHEDULES = ("constant", "piecewise", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("median", "softened", "uniform")
-FAMILIES = ("segnet", "skips", "deeplab", "unet")
+FAMILIES = ("segnet", "skips", "resnet18", "inception", "unet")
 MOMENTUM = 0.9
 DROP_FACTOR, DROP_EPOCHS = 0.3, 10
 
@@ -154,7 +154,7 @@ class Recipe:
 
         Examples
         --------
-        >>> Recipe.of("deeplab", "paper").epoch_steps(180)
+        >>> Recipe.of("resnet18", "paper").epoch_steps(180)
         22
         """
         return max(1, items // self.batch)
@@ -178,7 +178,7 @@ class Recipe:
 
         >>> Recipe.of("segnet", "paper").total_steps(180)
         4500
-        >>> Recipe.of("deeplab", "paper").total_steps(180)
+        >>> Recipe.of("resnet18", "paper").total_steps(180)
         660
         """
         if self.steps is not None:
@@ -201,7 +201,7 @@ class Recipe:
 
         Examples
         --------
-        >>> round(Recipe.of("deeplab", "paper").rate_at(29, 0.99), 8)
+        >>> round(Recipe.of("resnet18", "paper").rate_at(29, 0.99), 8)
         9e-05
         """
         if self.schedule == "piecewise":
@@ -219,9 +219,9 @@ class Recipe:
 
         Parameters
         ----------
-        family : {"segnet", "skips", "deeplab", "unet"}
-            ``segnet`` is the paper's VGG16, ``skips`` the same with skip connections, which needs
-            fewer steps, ``deeplab`` its ResNet18 and Inception-ResNet-v2.
+        family : {"segnet", "skips", "resnet18", "inception", "unet"}
+            ``segnet`` is the paper's VGG16, ``skips`` the same with skip connections; ``resnet18``
+            and ``inception`` are DeepLab on these. In ``paper`` the two of a pair are the same.
         profile : {"smoke", "quick", "paper"}
 
         Returns
@@ -243,12 +243,12 @@ class Recipe:
 
 
 _SEGNET = Recipe("paper", "sgdm", 1e-3, "constant", 4, epochs=100, l2=5e-4, validate_every=200)
+_DEEPLAB = Recipe("paper", "sgdm", 1e-3, "piecewise", 8, epochs=30, l2=5e-3, validate_every=100)
 _PAPER = {
     "segnet": _SEGNET,
     "skips": _SEGNET,
-    "deeplab": Recipe(
-        "paper", "sgdm", 1e-3, "piecewise", 8, epochs=30, l2=5e-3, validate_every=100
-    ),
+    "resnet18": _DEEPLAB,
+    "inception": _DEEPLAB,
     "unet": Recipe(
         "paper",
         "rmsprop",
@@ -278,18 +278,20 @@ _FEW_MINUTES = {
     "class_weights": "softened",
     "validate_every": 60,
 }
-_SLICES = {**_FEW_MINUTES, "batch": 1, "rate": 5e-4, "image_px": (240, 320)}
+_VGG16 = {**_FEW_MINUTES, "batch": 1, "rate": 5e-4, "image_px": (240, 320)}
+_LARGER = {**_FEW_MINUTES, "batch": 1, "rate": 1e-3, "image_px": (288, 384)}
 _QUICK = {
-    "segnet": {**_SLICES, "steps": 300},
-    "skips": {**_SLICES, "steps": 180},
-    "deeplab": {**_SLICES, "rate": 1e-3, "steps": 240, "image_px": (288, 384)},
+    "segnet": {**_VGG16, "steps": 240},
+    "skips": {**_VGG16, "steps": 160},
+    "resnet18": {**_LARGER, "steps": 240},
+    "inception": {**_LARGER, "steps": 180},
     "unet": {
         **_FEW_MINUTES,
         "rate": 2e-3,
         # As many pixels a step as 8 patches of 128, and each sees more of the cell.
         "batch": 2,
         "patch_px": 256,
-        "steps": 300,
+        "steps": 240,
         "preparation": Preparation(1.0, 0.5, pixel_size_nm=40.0),
         "reflect": True,
         "flip_up_down": True,
