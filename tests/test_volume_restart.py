@@ -218,7 +218,7 @@ def test_a_bad_slice_can_be_left_out(how, reason, tmp_path):
     cell = drawn_stack(image=bad_slice(how))
     with pytest.warns(UserWarning, match=f"Slice 16 is left out: .*{reason}") as warned:
         maps = segment_to_folder(cell, tmp_path, errors="skip", **QUIET)
-    assert len(warned) == 1
+    assert len([each for each in warned if "left out" in str(each.message)]) == 1
     assert maps.numbers == tuple(number for number in range(1, COUNT + 1) if number != BAD)
     result = {number: maps.read(number) for number in maps.numbers}
     good = dict(segment_stack(drawn_stack(), **QUIET))

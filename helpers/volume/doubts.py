@@ -1,5 +1,6 @@
 """What is doubtful about a segmented stack: slice by slice, and of all slices together."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def find_doubts(stack: Stack, maps: LabelMaps) -> list[Doubt]:
     return judge.doubts(stack.voxel_nm[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Seen:
     radius_um: float
     off_centre: bool
@@ -73,15 +74,16 @@ class Judge:
     def add(self, number: int, look: Look, nucleus: np.ndarray) -> None:
         """Judge a slice by its `look` and its nucleus, a mask as large as the slice."""
         faults = [*look.faults, *faults_of(look, nucleus, is_end=True)]
-        self._doubts[number] = as_doubts(faults, number)
+        if faults:
+            self._doubts[number] = as_doubts(faults, number)
         area_um2 = cv2.countNonZero(as_bytes(nucleus)) * look.pixel_size_nm**2 / 1e6
         off_centre = area_um2 > 0 and is_off_centre(look, nucleus)
-        self._seen[number] = _Seen(np.sqrt(area_um2 / np.pi), off_centre, look.blank)
+        self._seen[number] = _Seen(math.sqrt(area_um2 / math.pi), off_centre, look.blank)
 
     def doubts(self, slice_distance_nm: float) -> list[Doubt]:
         """Return the doubts so far: those about the whole stack, then those of each slice."""
         numbers = sorted(self._seen)
-        each = {number: list(self._doubts[number]) for number in numbers}
+        each = {number: list(self._doubts.get(number, [])) for number in numbers}
         for number, fault in self._jumps(numbers, slice_distance_nm / 1e3):
             each[number] += as_doubts([fault], number)
         return [*self._of_all(numbers), *(doubt for number in numbers for doubt in each[number])]
@@ -99,7 +101,7 @@ class Judge:
         if largest is None:
             return []
         seen = self._seen[largest]
-        area_um2 = np.pi * seen.radius_um**2
+        area_um2 = math.pi * seen.radius_um**2
         if not area_um2:
             return [Doubt("nothing found", None, "No slice has a nucleus.")]
         found = []
@@ -132,7 +134,7 @@ class Judge:
             may = RADIUS_SLOPE * distance_um * max(number - below, above - number)
             if abs(here - expected) > may + RADIUS_ERROR_UM:
                 text = (
-                    f"a nucleus of {np.pi * here**2:.1f} um2, where the slices above and below "
-                    f"let {np.pi * expected**2:.1f} um2 be expected"
+                    f"a nucleus of {math.pi * here**2:.1f} um2, where the slices above and below "
+                    f"let {math.pi * expected**2:.1f} um2 be expected"
                 )
                 yield number, ("area implausible", text)
