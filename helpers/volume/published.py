@@ -26,7 +26,7 @@ from helpers.masks import as_bytes, majority
 from helpers.progress import progress_bar
 from helpers.traditional import published
 from helpers.traditional.constants import Constants
-from helpers.traditional.doubts import Doubt, Look, look_at
+from helpers.traditional.doubts import Doubt, look_at
 from helpers.traditional.slice import draw_labels
 from helpers.volume.ahead import order, prepare_ahead, workers_of
 from helpers.volume.doubts import Judge
@@ -82,7 +82,6 @@ def segment_as_published(
     if centre is None:
         centre = numbers[(len(numbers) - 1) // 2]
     walk = _Walk(centre, constants)
-    looks: dict[int, Look] = {}
     judge = Judge()
     executor, ahead = workers_of(workers)
     slices = prepare_ahead(
@@ -96,11 +95,11 @@ def segment_as_published(
     with progress_bar(total=len(stack), disable=not progress, desc="slices", unit="slice") as bar:
         for number, image, prepared in slices:
             if image is not None:
-                *prepared, looks[number] = prepared
                 walk.advance(number, image, *prepared)
             bar.update()
     for number, nucleus, background in _tidied(walk, stack, constants):
-        judge.add(number, looks.pop(number), nucleus)
+        # Read again: what is seen of all slices would fill the memory.
+        judge.add(number, look_at(stack.image(number), stack.pixel_size_nm), nucleus)
         yield number, draw_labels(nucleus, background, constants)
     judge.report(stack.voxel_nm[0], doubts)
 
@@ -109,7 +108,7 @@ def _prepare(image, constants, with_regions):
     """Do what needs no neighbour."""
     regions = published.find_regions(image, constants) if with_regions else None
     background = published.segment_background(image, constants=constants)
-    return regions, background, look_at(image, constants.pixel_size_nm)
+    return regions, background
 
 
 class _Walk:
