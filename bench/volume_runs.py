@@ -34,6 +34,7 @@ VARIANTS = {
     "any grey level": ("improved", Rules(darker_level=math.inf, brighter_level=math.inf)),
     "no gap is bridged": ("improved", Rules(bridge_nm=0.0)),
     "no vote of neighbours": ("improved", Rules(median_slices=1)),
+    "envelope not traced": ("improved", Rules(trace=False)),
     "published": ("published", None),
 }
 

@@ -217,6 +217,7 @@ def test_every_rule_can_be_switched_off_with_a_folder_too(tmp_path):
         without_background=False,
         bridge_nm=0.0,
         median_slices=1,
+        trace=False,
     )
     cell = drawn_stack(range(10, 17))
     maps = segment_to_folder(cell, tmp_path, rules=rules, workers=1, progress=False)
@@ -265,3 +266,18 @@ def test_a_second_cell(data_dir):
         overlap = np.count_nonzero(nuclei[below] & nuclei[above])
         smaller = min(np.count_nonzero(nuclei[each]) for each in (below, above))
         assert overlap > 0.85 * smaller, f"slices {below} and {above}"
+
+
+def test_tracing_the_envelope_brings_nucleus_and_envelope_nearer_to_the_truth():
+    cell, mean = drawn_stack(range(6, 21)), {}
+    for trace in (False, True):
+        found = segment_stack(cell, rules=Rules(trace=trace), workers=1, progress=False)
+        scores = [
+            [
+                jaccard(labels == each, cell.labels(number) == each)
+                for each in (Label.NUCLEUS, Label.NUCLEAR_ENVELOPE)
+            ]
+            for number, labels in found
+        ]
+        mean[trace] = np.mean(scores, axis=0)
+    assert (mean[True] > mean[False]).all()

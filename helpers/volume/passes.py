@@ -15,11 +15,13 @@ from helpers.cache import digest_of, key_of
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import check_image
-from helpers.masks import as_bytes, majority
+from helpers.masks import around, as_bytes, majority
 from helpers.progress import progress_bar
 from helpers.settings import check_choice
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import Doubt, Look, look_at, warn_of
+from helpers.traditional.edges import smooth
+from helpers.traditional.envelope import trace_envelope
 from helpers.traditional.nucleus import nucleus_of
 from helpers.traditional.slice import draw_labels
 from helpers.volume import ahead, published
@@ -338,6 +340,16 @@ class _Walk:
         """Let a slice and those near it decide about each pixel of its nucleus."""
         return majority([step.mask("nucleus") for step in steps])
 
+    def trace(self, image: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
+        """Move the boundary of a nucleus, of which the vote is over, onto its envelope."""
+        if not (self.rules.trace and nucleus.any()):
+            return nucleus
+        traced = np.zeros(nucleus.shape, bool)
+        box = around(nucleus, self.constants.trace_outside_px + self.constants.smooth_radius_px + 5)
+        smoothed = smooth(image[box], self.constants)
+        traced[box] = trace_envelope(smoothed, nucleus[box], self.constants)
+        return traced
+
     def _height_nm(self, number: int, other: int) -> float:
         return abs(number - other) * self.stack.voxel_nm[0]
 
@@ -361,6 +373,7 @@ def _run(
     )
     reach = rules.median_slices // 2
     steps: dict[int, Step] = {}
+    images: dict[int, np.ndarray] = {}
     looks: dict[int, Look] = {}
     judge = Judge()
     waiting, unwritten = set(stack.slice_numbers), set(stack.slice_numbers)
@@ -372,13 +385,14 @@ def _run(
         for here, image, prepared in slices:
             if image is not None:
                 prepared, looks[here] = prepared
-                steps[here] = walk.advance(here, image, prepared)
+                steps[here], images[here] = walk.advance(here, image, prepared), image
             waiting.discard(here)
             ready = [number for number in unwritten if waiting.isdisjoint(near(number))]
             for number in sorted(ready, key=lambda number: (abs(number - centre), -number)):
                 unwritten.discard(number)
                 if number in steps:
                     nucleus = walk.vote([steps[each] for each in near(number) if each in steps])
+                    nucleus = walk.trace(images.pop(number), nucleus)
                     judge.add(number, looks.pop(number), nucleus)
                     labels = draw_labels(nucleus, steps[number].mask("background"), constants)
                     bar.update()

@@ -48,6 +48,9 @@ class Rules:
         Over how much height without any nucleus the search goes on.
     median_slices : int
         How many slices vote on each pixel in the end.
+    trace : bool
+        Whether the boundary is moved onto the envelope after the vote
+        (`helpers.traditional.trace_envelope`).
     """
 
     reach_slope: float = 2.4
@@ -60,6 +63,7 @@ class Rules:
     without_background: bool = True
     bridge_nm: float = 150.0
     median_slices: int = 5
+    trace: bool = True
 
 
 @dataclass(frozen=True)
