@@ -150,6 +150,9 @@ def test_a_terminal_shows_what_runs_and_how_long_it_will_take(tmp_path, runner):
     lines = shown.getvalue().split("\r\x1b[K")
     assert any(re.fullmatch(r"a 1 s of about 3 min \| all in about 3 min", line) for line in lines)
     assert lines[-1].startswith("a: ")
+    ((line, seconds),) = made.progress.times.cells["a"]
+    assert line == "time.sleep(1.2)"
+    assert 1.2 <= seconds <= made.progress.times.of("a")
 
 
 # What ends a build: Ctrl-C, a closed terminal, kill.

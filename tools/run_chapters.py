@@ -188,7 +188,7 @@ class _Run:
             kernel_name=chapter.notebook.metadata["kernelspec"]["name"],
             resources={"metadata": {"path": str(chapter.path.parent)}},
             on_cell_execute=self._note_start,
-            on_cell_complete=self._note_end,
+            on_cell_executed=self._note_end,
         )
         # In a thread, nbclient leaves the signals to us.
         self.thread = threading.Thread(target=self._execute, name=chapter.name)
