@@ -93,5 +93,5 @@ test-oldest: ## helpers on Python 3.10 and the lowest versions that pyproject.to
 # For maintainers: resolve the pins anew (needs uv).
 pins:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra book --extra test --extra networks --extra hed \
+	  --no-annotate --no-header --extra book --extra test --extra networks --extra hed --extra formats \
 	  --output-file requirements.txt pyproject.toml

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from helpers.cache import TEMPORARY, storing, write_whole
-from helpers.labels import Label
+from helpers.labels import PALETTES, Label
 
 IDENTITY = "label-maps.json"
 """Name of the file that says what the label maps of a folder are."""
@@ -22,6 +22,33 @@ IDENTITY = "label-maps.json"
 _COMPRESSION = {"compression": "zlib", "compressionargs": {"level": 6}}
 # Slices are called slice_0001.tif: what is computed from them must not take their names.
 _NAME = re.compile(r"labels_(\d{4,})\.tif")
+
+
+_COLOURS = np.full((3, 256), 0xFFFF, np.uint16)
+for _label, _colour in PALETTES["paper"].items():
+    _COLOURS[:, _label] = np.multiply(_colour, 0x101)
+
+
+def resolution_tags(pixel_size_nm: float | None) -> dict:
+    """Return what `tifffile.imwrite` takes to write a pixel size into a TIFF.
+
+    Parameters
+    ----------
+    pixel_size_nm : float, optional
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> resolution_tags(10)
+    {'resolution': (1000000.0, 1000000.0), 'resolutionunit': 'CENTIMETER'}
+    """
+    if pixel_size_nm is None:
+        return {}
+    pixels_per_cm = 1e7 / pixel_size_nm
+    return {"resolution": (pixels_per_cm, pixels_per_cm), "resolutionunit": "CENTIMETER"}
 
 
 class DamagedLabelMapError(RuntimeError):
@@ -64,7 +91,8 @@ class LabelMaps:
     """Label maps of one method and run, one TIFF file a slice.
 
     What is there is complete: a file gets its name when all of it is written. Several processes
-    may write into one folder. The bytes depend on the labels alone.
+    may write into one folder. The bytes depend on the labels and the pixel size alone. The files
+    have a colour table, so that Fiji and others show the classes in the paper's colours.
 
     Parameters
     ----------
@@ -76,6 +104,8 @@ class LabelMaps:
         be the same. Without it the folder is read, and nothing is written to it.
     overwrite : bool
         Whether label maps of another identity are deleted.
+    pixel_size_nm : float, optional
+        Side of a pixel; it is written into the files' resolution, where other programs find it.
 
     Raises
     ------
@@ -96,8 +126,10 @@ class LabelMaps:
         identity: Mapping[str, object] | None = None,
         *,
         overwrite: bool = False,
+        pixel_size_nm: float | None = None,
     ):
         self.folder = Path(folder)
+        self._pixel_size_nm = pixel_size_nm
         there = _identity_of(self.folder)
         if identity is None:
             if not self.folder.is_dir():
@@ -236,7 +268,9 @@ class LabelMaps:
             buffer,
             np.ascontiguousarray(labels),
             byteorder="<",
-            photometric="minisblack",
+            photometric="palette",
+            colormap=_COLOURS,
+            **resolution_tags(self._pixel_size_nm),
             metadata=None,
             software=False,
             maxworkers=1,

@@ -609,6 +609,7 @@ def test_voxel_sizes_of_file_and_argument():
     assert voxel_size((50, 10, 10), said) == (VOXEL_NM, [])
     taken, (note,) = voxel_size((60, 10, 10), said)
     assert taken == (60, 10, 10)
+    assert note.startswith("Doubtful: voxel size 60, 10, 10 nm")
     assert "as given; the file says 50, 10, 10. They differ in z" in note
     with pytest.raises(ValueError, match=r"the file says \(\?, 10, 10\).*voxel_nm=\(50, 10, 10\)"):
         voxel_size(None, {"y": 10.0, "x": 10.0})

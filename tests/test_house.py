@@ -36,7 +36,10 @@ FLOORS = (
     {"training"},
     {"postprocessing"},
     {"results"},
-    {"methods"},
+    {"methods", "segmenting"},
+    {"scoring"},
+    {"command"},
+    {"__main__"},
 )
 # The chapter that opens a room; the others are open from the start. Chapter 2 needs the Jaccard
 # index, chapter 6 the size of the networks' input.

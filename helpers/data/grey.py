@@ -15,8 +15,8 @@ sample: the whole range costs less on clean slices (a Jaccard index of .001 to .
 SAMPLED_SLICES = 9
 SAMPLED_PIXELS = 250_000
 PILE = 0.005
-"""Larger shares of pixels that have exactly the least or the greatest value are padding or
-saturation, and do not count."""
+"""Larger shares of pixels that are exactly 0, or the least or greatest number of their type, are
+padding or saturation where nothing lies beyond, and do not count."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,16 @@ def grey_rule(
     if kind == np.uint8:
         return GreyRule(invert=invert, note=inverted.replace("Then inverted", "Inverted").strip())
     places = np.linspace(0, len(numbers) - 1, min(len(numbers), SAMPLED_SLICES))
-    sampled = [numbers[round(place)] for place in places]
-    values = np.concatenate([_some(read(number)) for number in sampled])
+    pixels, why = {}, None
+    for number in [numbers[round(place)] for place in places]:
+        try:
+            pixels[number] = _some(read(number))
+        except ValueError as error:  # It is reported when its turn comes, unless all are so.
+            why = error
+    if not pixels:
+        raise why
+    sampled = list(pixels)
+    values = np.concatenate(list(pixels.values()))
     finite = np.isfinite(values)
     if not finite.any():
         raise ValueError(f"slices {', '.join(map(str, sampled))} have no finite grey levels.")
@@ -122,7 +130,8 @@ def grey_rule(
     values = values[finite]
     least, greatest = values.min(), values.max()
     inner = values
-    for end in (least, greatest):
+    limits = {0, np.iinfo(kind).min, np.iinfo(kind).max} if kind.kind in "ui" else {0}
+    for end in limits & {least, greatest}:
         if np.mean(values == end) > PILE:
             inner = inner[inner != end]
     low, high = np.percentile(inner if inner.size else values, PERCENTILES)

@@ -15,6 +15,8 @@ from types import ModuleType
 
 import numpy as np
 
+from helpers.data.stack import DOUBTFUL
+
 RSCIIO = {
     **dict.fromkeys((".mrc", ".map", ".rec", ".ali", ".st"), "mrc"),
     **dict.fromkeys((".dm3", ".dm4"), "digitalmicrograph"),
@@ -220,7 +222,8 @@ def _sign_of_mrc(path: Path) -> tuple[np.dtype, str]:
     if stamp == 1146047817:  # IMOD's
         return np.dtype(np.int8 if flags & 1 else np.uint8), ""
     return np.dtype(np.int8), (
-        "MRC mode 0 is read as signed, -128 to 127, which is the standard; the header does not say."
+        f"{DOUBTFUL} MRC mode 0 is read as signed, -128 to 127, which is the standard; the header "
+        "does not say."
     )
 
 

@@ -8,6 +8,9 @@ import pandas as pd
 
 from helpers import settings
 
+DOUBTFUL = "Doubtful:"
+"""How a note begins that makes a result doubtful."""
+
 Reader = Callable[[int], np.ndarray | None]
 
 
@@ -36,7 +39,8 @@ class Stack:
     native_shapes : dict of int to (int, int)
         Pixels (y, x) that the source has of a slice, where that differs from `shape`.
     notes : tuple of str
-        What was done to the slices on their way in, such as how grey levels were converted.
+        What was done to the slices on their way in, such as how grey levels were converted; what
+        may be wrong begins with `DOUBTFUL`.
     """
 
     name: str

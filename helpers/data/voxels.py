@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from helpers.data.stack import DOUBTFUL
+
 LEAST_NM, MOST_NM = 0.5, 10_000.0
 """No microscope's slices have smaller or larger voxels; what is outside has another unit."""
 
@@ -63,7 +65,7 @@ def voxel_size(
         return voxel_nm, []
     knows = _text([length or "?" for length in of_file])
     return voxel_nm, [
-        f"Voxel size: {_text(voxel_nm)} nm (z, y, x) as given; the file says {knows}. "
+        f"{DOUBTFUL} voxel size {_text(voxel_nm)} nm (z, y, x) as given; the file says {knows}. "
         f"They differ in {', '.join(differ)}: is the right one used?"
     ]
 

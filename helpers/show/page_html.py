@@ -222,6 +222,42 @@ def frame(
     )
 
 
+def whole_page(title: str, *parts: PageHtml | str) -> str:
+    """Make a page of its own, for a file that opens without a network.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    *parts : PageHtml or str
+        What stands on it, in order; text is HTML.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(whole_page("A cell", "<p>Round.</p>").replace(asset("page.css"), ""))
+    <!doctype html>
+    <html lang="en"><head><meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>A cell</title><style></style></head><body>
+    <h1>A cell</h1>
+    <p>Round.</p>
+    </body></html>
+    <BLANKLINE>
+    """
+    name = html.escape(title)
+    body = "\n".join(part if isinstance(part, str) else part.html for part in parts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{name}</title><style>{asset('page.css')}</style></head><body>\n"
+        f"<h1>{name}</h1>\n{body}\n</body></html>\n"
+    )
+
+
 @cache
 def asset(name: str) -> str:
     """Read a script or a style sheet of this folder."""

@@ -183,7 +183,7 @@ def segment_to_folder(
         "pictures": key_of("pictures", each=pictures),
         "code": key_of([traditional, masks, ahead, published, rules_module, sys.modules[__name__]]),
     }
-    maps = LabelMaps(folder, identity, overwrite=overwrite)
+    maps = LabelMaps(folder, identity, overwrite=overwrite, pixel_size_nm=stack.pixel_size_nm)
     missing = set(maps.missing(stack.slice_numbers))
     if missing:
         for number, labels in run:
