@@ -275,7 +275,7 @@ def test_nothing_one_slice_one_pixel_and_everything():
         ([(1, np.zeros((4, 4)))], {}, TypeError, "slice 1 has dtype float64"),
         ([(1, np.zeros((4, 4), np.uint8))], {}, ValueError, "slice 1 has numbers from 0"),
         ([(1.5, np.zeros((4, 4), bool))], {}, TypeError, "slice number is 1.5"),
-        ([(0, np.zeros((4, 4), bool))], {}, ValueError, "numbered from 1"),
+        ([(-1, np.zeros((4, 4), bool))], {}, ValueError, "numbered from 0 or 1"),
         ([(1, np.zeros((4, 4), bool))] * 2, {}, ValueError, "slice 1 comes twice"),
         (
             [(1, np.zeros((4, 4), bool)), (2, np.zeros((4, 5), bool))],
