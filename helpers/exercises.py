@@ -358,7 +358,8 @@ def _wrong_answers(right: Any) -> Iterator[Any]:
     elif isinstance(right, str):
         yield from (f"not {right}", 0)
     elif isinstance(right, Real):
-        yield from (float(right) * 1.5 + 1, float(right) * 1000 + 7, str(right), [right])
+        larger = () if math.isnan(right) else (float(right) * 1.5 + 1, float(right) * 1000 + 7)
+        yield from (*larger, str(right), [right])
     elif isinstance(right, set | frozenset):
         yield from (right | {"no such thing"}, set(list(right)[1:]), 0)
     elif isinstance(right, np.ndarray):

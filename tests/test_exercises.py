@@ -78,7 +78,7 @@ def test_how_far_an_answer_may_be_off():
 
 @pytest.mark.parametrize(
     "right",
-    [True, 240, 0.95, 0.0, -3.5, "nucleus", MASK, MASK * 3, MASK * 0.5, {1, 2}, [1, 2],
+    [True, 240, 0.95, 0.0, -3.5, np.nan, "nucleus", MASK, MASK * 3, MASK * 0.5, {1, 2}, [1, 2],
      {"a": 0.5, "b": "x"}, pd.Series({"a": MASK})],
 )  # fmt: skip
 def test_a_solution_proves_that_its_check_tells_right_from_wrong(right, capsys):
