@@ -160,6 +160,16 @@ def test_proving_runs_all_of_a_solution():
     assert names["ran"] == [1, 1]
 
 
+def test_functions_of_a_solution_have_their_source():
+    whole = (
+        "import inspect\ndef double(x):\n    return 2 * x\n"
+        'exercises.expect("one", inspect.getsource(double), look_at="")'
+    )
+    names = {"exercises": exercises, "solution": exercises.fold(whole)}
+    exec('exercises.prove("one", ..., solution)', names)
+    assert exercises._proved[0].answer == "def double(x):\n    return 2 * x\n"
+
+
 def exercises_of(path):
     """Return a chapter's exercises by label: the text, and the code of the cells in them."""
     found, label = {}, ""
