@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 NOTEBOOKS := _build/notebooks
 STUDENTS := _build/students
 OLDEST := _build/oldest
+COLAB := _build/colab
+COLAB_PYTHON ?= python3.12
 PORT ?= 8000
 # Each part of the tests keeps what came out of it, for the report at the end.
 PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests --durations=10 --durations-min=2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-real test-oldest notebooks students bench serve classroom links pdf clean pins
+.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-real test-oldest test-colab notebooks students bench serve classroom links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +91,9 @@ test-oldest: ## helpers on Python 3.10 and the lowest versions that pyproject.to
 	  --requirements pyproject.toml --extra book --extra test
 	PYTHONPATH=. $(OLDEST)/bin/python -m pytest -n 2 -m "not site and not colab and not live" \
 	  --override-ini=filterwarnings=default --disable-warnings helpers tests
+
+test-colab: setup ## every chapter with the versions that Google Colab has (needs COLAB_PYTHON)
+	$(BIN)/python tools/run_colab.py --python $(COLAB_PYTHON) $(COLAB)
 
 # For maintainers: resolve the pins anew (needs uv).
 pins:

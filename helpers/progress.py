@@ -1,6 +1,7 @@
 """Bars of progress: one line that grows, and in a notebook nothing that stays when all is done."""
 
 import html
+import warnings
 
 from tqdm import tqdm
 
@@ -54,7 +55,10 @@ class _InNotebook(tqdm):
 
         text = html.escape(str(self) if msg is None else msg)
         line = HTML(f'<pre style="margin: 0">{text}</pre>' if text else "")
-        if self._handle is None:
-            self._handle = display(line, display_id=True)
-        else:
-            self._handle.update(line)
+        # Old kernels, as Colab's, deprecate themselves under a new Python.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if self._handle is None:
+                self._handle = display(line, display_id=True)
+            else:
+                self._handle.update(line)

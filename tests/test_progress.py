@@ -1,6 +1,7 @@
 """Bars of progress: in a running notebook a place that is empty at the end, else tqdm's own."""
 
 import io
+import warnings
 
 import pytest
 
@@ -19,6 +20,7 @@ def shown(monkeypatch):
             told.append(what.data)
 
     def show(what, display_id):
+        warnings.warn("utcnow is deprecated", DeprecationWarning, stacklevel=1)
         told.append(what.data)
         return Handle()
 
