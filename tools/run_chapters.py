@@ -26,12 +26,14 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from progress import Progress
 
+from helpers import settings
+
 # Chapters that use what earlier ones leave in the data folder, networks and scores. The start page,
 # which shows them, comes after all.
 AFTER = {"10_": ("06_", "07_", "08_", "09_"), "11_": ("10_",)}
 MOST_LANES = 4
 LANE_GB = 2.5
-TIMEOUT_S = 3600  # a cell; the paper profile trains networks
+TIMEOUT_S = 3600  # a cell; in the profile paper, which trains for a day, there is no limit
 END_S = 20
 
 
@@ -183,7 +185,7 @@ class _Run:
         self._events = events
         self.client = NotebookClient(
             chapter.notebook,
-            timeout=TIMEOUT_S,
+            timeout=None if settings.read("HELA_PROFILE") == "paper" else TIMEOUT_S,
             record_timing=False,  # it would be in the cells, and the cache knows a chapter by these
             kernel_name=chapter.notebook.metadata["kernelspec"]["name"],
             resources={"metadata": {"path": str(chapter.path.parent)}},
