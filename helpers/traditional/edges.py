@@ -216,7 +216,7 @@ def blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
         return cv2.GaussianBlur(image, (size, size), sigma_px, borderType=cv2.BORDER_REPLICATE)
     # Going down and up are small Gaussians, of variance 1 each: the rest is left to do.
     margin = 8 * int(np.ceil(sigma_px))
-    half = cv2.pyrDown(np.pad(image, margin, mode="edge"))
+    half = cv2.pyrDown(cv2.copyMakeBorder(image, *(margin,) * 4, cv2.BORDER_REPLICATE))
     half = cv2.GaussianBlur(half, None, np.sqrt(sigma_px**2 - 2) / 2)
     whole = cv2.pyrUp(half, dstsize=tuple(side + 2 * margin for side in image.shape[::-1]))
     return whole[margin:-margin, margin:-margin]
