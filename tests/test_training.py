@@ -43,6 +43,8 @@ CELL = small_cell()
 SPLIT = Split(train=(6, 8, 10), test=(7, 12))
 RECIPE = replace(
     Recipe.of("segnet", "quick"),
+    batch=2,
+    warm_up=0.0,
     rate=1e-2,
     l2=1e-3,
     class_weights="median",
