@@ -297,11 +297,14 @@ def test_last_line_of_a_cell_shows_it(mode, request, monkeypatch):
     finally:
         InteractiveShell.clear_instance()
     assert formatted == {}, "it displays itself, so that nothing is shown twice"
-    (output,) = shown
+    output, *scripts = shown
     if mode == "static":
+        assert scripts == []
         assert output.data == {"text/html": explorer_.html, "text/plain": explorer_.alt}
     else:
         assert "application/vnd.jupyter.widget-view+json" in output.data
+        (script,) = scripts
+        assert "aria-valuetext" in script.data["text/html"]
 
 
 # In a browser

@@ -213,9 +213,16 @@ def test_sliders_change_the_picture(lab, notebooks, name):
         controls = explorer.locator(".widget-slider, .widget-dropdown")
         assert controls.count() > 0
         for control in controls.all():
+            for handle in control.locator(".noUi-handle").all():
+                expect(handle).to_have_attribute("aria-label", re.compile(r"\w"))
+                shown = control.locator(".widget-readout").inner_text()
+                expect(handle).to_have_attribute("aria-valuetext", shown)
             before = pixels(picture)
             # A position may look like the one before it, but not all of them.
             assert any(differs(picture, before) for _ in moves(control, picture))
+            for handle in control.locator(".noUi-handle").all():  # at its last position now
+                shown = control.locator(".widget-readout").inner_text()
+                expect(handle).to_have_attribute("aria-valuetext", shown)
             assert explorer.get_by_text("No picture at").count() == 0
 
 

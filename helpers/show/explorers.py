@@ -106,12 +106,13 @@ class Explorer:
 
     def _ipython_display_(self) -> None:
         # A widget's own display works with ipywidgets 7 (Colab) and 8; a MIME bundle only with 8.
-        from IPython.display import display
+        from IPython.display import HTML, display
 
         if self.widget is None:
             display({"text/html": self.html, "text/plain": self.alt}, raw=True)
         else:
             display(self.widget)
+            display(HTML(f"<script>{asset('explorer_live.js')}</script>"))
 
 
 def explorer(
