@@ -38,15 +38,16 @@ def test_a_bar_that_is_wiped_out_leaves_nothing(text, left):
     assert run_colab.without_overwritten(text) == left
 
 
-def test_errors_and_what_is_left_on_standard_error_are_told(tmp_path, monkeypatch):
+def test_errors_and_noise_are_told_and_warnings_are_not(tmp_path, monkeypatch):
     monkeypatch.delenv("HELA_STATIC", raising=False)
     python = run_colab.Path(sys.executable)
-    codes = ["import os", "assert os.environ['HELA_PROFILE'] == 'smoke'"]
-    variables = {"HELA_PROFILE": "smoke"}
-    assert run_colab.run(notebook_of(tmp_path, *codes), python, variables) == ""
-    assert "AssertionError" in run_colab.run(
-        notebook_of(tmp_path, *codes), python, {"HELA_PROFILE": "quick"}
-    )
-    noisy = "import sys; print('cuInit failed', file=sys.stderr)"
-    told = run_colab.run(notebook_of(tmp_path, noisy), python, variables)
-    assert told == "It writes to standard error: ['cuInit failed']"
+    noise = "2026-02-25 04:13:16.02: E external/xla/cuda_platform.cc:51] failed call to cuInit"
+    codes = [
+        "import os, sys, warnings; warnings.warn('Slice 48 is left out.')",
+        f"print({noise!r}, file=sys.stderr)",
+        "assert os.environ['HELA_PROFILE'] == 'smoke'",
+    ]
+    told = run_colab.run(notebook_of(tmp_path, *codes), python, {"HELA_PROFILE": "smoke"})
+    assert told == f"It leaves noise on standard error: {[noise]}"
+    told = run_colab.run(notebook_of(tmp_path, *codes), python, {"HELA_PROFILE": "quick"})
+    assert "AssertionError" in told

@@ -26,6 +26,8 @@ MADE_HERE = ("training", "results", "volume")
 """Folders in a folder of data that chapters fill with what they compute."""
 SHOWN = ("ipykernel", "ipython", "ipywidgets", "keras", "numpy", "pandas", "tensorflow")
 """Packages whose versions are printed."""
+# What TensorFlow's compiled parts write, and bars of progress; warnings of Python's may be there.
+NOISE = re.compile(r"^([IWEF]\d{4} |\d{4}-\d\d-\d\d .*: [IWEF] |WARNING: All log)|\d%\|")
 EXECUTE = """
 import sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
@@ -90,14 +92,14 @@ def run(notebook: Path, python: Path, variables: dict[str, str]) -> str:
     if done.returncode:
         return done.stderr[-3000:]
     left = [
-        text.splitlines()[0]
+        line
         for cell in nbformat.read(notebook, as_version=4).cells
         for output in cell.get("outputs", [])
         if output.get("name") == "stderr"
-        for text in [without_overwritten(output["text"])]
-        if text
+        for line in without_overwritten(output["text"]).split("\n")
+        if NOISE.search(line)
     ]
-    return f"It writes to standard error: {left}" if left else ""
+    return f"It leaves noise on standard error: {left}" if left else ""
 
 
 def without_overwritten(text: str) -> str:
