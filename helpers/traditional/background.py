@@ -132,8 +132,11 @@ def _bright_superpixels(smoothed, nucleus, constants: Constants) -> np.ndarray:
     width = max(1, round(constants.background_edge_width_px))
     grown = cv2.dilate(as_bytes(edges), np.ones((width, width), np.uint8)).view(bool)
     regions = superpixels(grown)
-    areas = np.bincount(regions.ravel())
-    sums = np.bincount(regions.ravel(), weights=smoothed.ravel())
+    # Half of the pixels are edges, which count for nothing.
+    inner = regions > 0
+    number = regions[inner]
+    areas = np.bincount(number, minlength=1)
+    sums = np.bincount(number, weights=smoothed[inner], minlength=1)
     nucleus_mean = constants.background_default_nucleus
     if nucleus is not None and nucleus.any():
         nucleus_mean = float(smoothed[nucleus].mean())

@@ -76,19 +76,16 @@ def trace_envelope(
         return traced
     inside, outside = constants.trace_inside_px, constants.trace_outside_px
     box = around(nucleus, outside + 3)
-    distance = _signed_distance(nucleus[box])
+    # The boundary runs between pixels: half a pixel from those on either side.
+    core = distance_about(~nucleus[box]) >= inside + 0.5
+    reached = distance_about(nucleus[box]) <= outside + 0.5
     # Only the band is flooded, from the pixels that line it.
-    band = (distance > -inside) & (distance <= outside)
+    band = reached & ~core
     lined = cv2.dilate(as_bytes(band), np.ones((3, 3), np.uint8)).view(bool)
-    seeds = np.where(distance <= -inside, 1, 2).astype(np.int32)
-    seeds[band | ~lined] = 0
+    seeds = (lined & core) + 2 * (lined & ~reached).astype(np.int32)
     height = (-_STEPS * smoothed[box]).astype(np.int32)
-    within = (distance <= -inside) | (watershed(height, seeds, mask=lined) == 1)
+    within = core | (watershed(height, seeds, mask=lined) == 1)
     rounded = cv2.GaussianBlur(within.astype(np.float32), None, max(constants.trace_sigma_px, 0.1))
-    traced[box] = _signed_distance(rounded > 0.5) <= -constants.trace_offset_px
+    within = rounded > 0.5
+    traced[box] = within & (distance_about(~within) >= constants.trace_offset_px + 0.5)
     return traced
-
-
-def _signed_distance(mask: np.ndarray) -> np.ndarray:
-    """Distance to the boundary of a mask, which runs between pixels: negative within it."""
-    return np.where(mask, 0.5 - distance_about(~mask), distance_about(mask) - 0.5)
