@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from book_pages import listed
+from bs4 import BeautifulSoup
 
 from helpers import settings
 
@@ -22,6 +23,12 @@ SITE = Path(settings.read("HELA_SITE") or ROOT / "_build" / "smoke" / "_build" /
 def pages() -> list[str]:
     """Every page of the table of contents, the start page first, and the search page."""
     return [f"{name}.html" for name in (*listed(ROOT), "search")]
+
+
+@functools.cache
+def soup_of(name: str) -> BeautifulSoup:
+    """Parse a page, once a process: they hold megabytes of pictures. Leave it as it is."""
+    return BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -16,7 +16,7 @@ from helpers.settings import Settings
 HERE = Path(__file__).resolve().parent
 OWN = [path.stem for name in ("tools", "extensions") for path in (HERE.parent / name).glob("*.py")]
 OF_THE_BOOK = re.compile(
-    rf"^ *(?:from|import) (?:bs4|nbformat|tomllib|yaml|{'|'.join(OWN)})\b", re.MULTILINE
+    rf"^ *(?:from|import) (?:bs4|built_site|nbformat|tomllib|yaml|{'|'.join(OWN)})\b", re.MULTILINE
 )
 
 # The package runs on Python 3.10, the book's tools and pins from 3.11 on (make test-oldest).

@@ -5,8 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from browser import watch
-from bs4 import BeautifulSoup
-from built_site import SITE, pages
+from built_site import SITE, pages, soup_of
 
 pytestmark = pytest.mark.site
 
@@ -64,10 +63,7 @@ def test_address_of_the_site_leads_to_the_start_page(browser, address):
 
 
 def test_every_link_inside_the_site_has_a_target(address):
-    soups = {
-        name: BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
-        for name in pages()
-    }
+    soups = {name: soup_of(name) for name in pages()}
     ids = {
         (SITE / name).resolve(): {tag["id"] for tag in soup.find_all(id=True)}
         for name, soup in soups.items()

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import watch
-from bs4 import BeautifulSoup
-from built_site import SITE, pages
+from built_site import SITE, pages, soup_of
 from PIL import Image
 
 pytestmark = pytest.mark.site
@@ -32,10 +31,6 @@ def page(screen):
     opened = screen.new_page()
     yield opened
     opened.close()
-
-
-def soup_of(name):
-    return BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
 
 
 def pixels(locator):
