@@ -11,13 +11,17 @@ from real_data import open_sample, open_second_cell
 
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
+from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.traditional import (
+    Constants,
     DoubtWarning,
     find_doubts,
     segment_background,
     segment_nucleus,
     segment_slice,
+    select_nucleus,
 )
+from helpers.traditional.choice import choose_region
 from helpers.traditional.doubts import inside_frame
 from helpers.volume import find_doubts as find_doubts_of_stack
 from helpers.volume import segment_stack, segment_to_folder
@@ -80,6 +84,71 @@ def test_doubts_are_warnings(function, drawn):
         function(blank, pixel_size_nm=PIXEL_NM)
     [doubt] = caught[0].message.doubts
     assert (doubt.kind, doubt.number) == ("slice blank", None)
+
+
+# --- what lies where it is not looked for --------------------------------------------------------
+
+
+def crop(image, labels, rows, columns):
+    """Cut a slice, so that its nucleus lies elsewhere in it."""
+    return image[rows, columns].copy(), labels[rows, columns] == Label.NUCLEUS
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (slice(60, None), slice(None)),  # touches the upper border
+        (slice(None), slice(0, 125)),  # touches the right one
+        (slice(38, None), slice(34, None)),  # lies in a corner
+        (slice(20, None), slice(20, None)),
+    ],
+)
+def test_a_nucleus_at_the_border_or_in_a_corner_is_found(rows, columns):
+    image, truth = crop(*drawn_slice(MIDDLE), rows, columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DoubtWarning)
+        nucleus = segment_nucleus(image, pixel_size_nm=PIXEL_NM)
+    assert jaccard(nucleus, truth) > 0.93
+    touches = any(side.any() for side in (truth[0], truth[-1], truth[:, 0], truth[:, -1]))
+    assert ("touches border" in kinds(image, nucleus)) == touches
+
+
+def test_size_and_plainness_count_and_not_nearness_alone():
+    side = 250
+    y, x = np.mgrid[:side, :side]
+    regions = np.zeros((side, side), np.int32)
+    regions[np.hypot(y - 125, x - 160) < 24] = 1  # 3 um2, 1.4 um from the centre
+    regions[np.hypot(y - 125, x - 60) < 58] = 2  # 17 um2, 2.6 um
+    regions[(y > 200) & (x % 9 > 4)] = 3
+    smoothed = np.where(regions > 0, 150, 145).astype(np.float32)
+    smoothed[:30] = 210
+    constants = Constants.at(PIXEL_NM)
+    nearest = select_nucleus(regions, None, constants)
+    assert np.unique(regions[nearest]).tolist() == [1]
+    chosen = choose_region(regions, smoothed, constants)
+    assert np.unique(regions[chosen]).tolist() == [2]
+    # Given a neighbour, near is what is near to that.
+    chosen = choose_region(regions, smoothed, constants, neighbour=regions == 1)
+    assert np.unique(regions[chosen]).tolist() == [1]
+    # Resin is no nucleus.
+    smoothed[regions == 2] = 205
+    chosen = choose_region(regions, smoothed, constants)
+    assert np.unique(regions[chosen]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda image: cv2.add(image, 60),
+        lambda image: cv2.rectangle(image.copy(), (110, 160), (160, 163), 255, -1),
+    ],
+    ids=["60 grey levels brighter, and clipped", "a scale bar"],
+)
+def test_the_nucleus_stays_where_it_is(spoil, drawn):
+    image, truth = drawn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DoubtWarning)
+        assert jaccard(segment_nucleus(spoil(image), pixel_size_nm=PIXEL_NM), truth) > 0.94
 
 
 # --- frames and strips ---------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def look_at(image: np.ndarray, pixel_size_nm: float) -> Look:
             )
         )
     coarse = _coarse(inner, pixel_size_nm)
-    low, _, high = _levels(coarse)
+    low, _, high = levels(coarse)
     some = np.ascontiguousarray(inner[::2, ::2])
     counts = cv2.calcHist([some], [0], None, [256], [0, 256]).ravel() / some.size
     if high - low < LEAST_RANGE:
@@ -268,7 +268,7 @@ def _coarse(inner: np.ndarray, pixel_size_nm: float) -> np.ndarray:
     return cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
 
 
-def _levels(image: np.ndarray) -> np.ndarray:
+def levels(image: np.ndarray) -> np.ndarray:
     """Grey levels below which 5, 50 and 95 % of the pixels lie."""
     below = np.cumsum(np.bincount(image.ravel()))
     return np.searchsorted(below, np.multiply([0.05, 0.5, 0.95], image.size)).astype(float)
@@ -426,15 +426,15 @@ def faults_of(look: Look, nucleus: np.ndarray, *, is_end: bool = False) -> list[
 def _grey_faults(look: Look, nucleus: np.ndarray) -> list[tuple[str, str]]:
     if not nucleus.any():
         return []
-    low, middle, high = _levels(look.coarse)
+    low, middle, high = levels(look.coarse)
     # The envelope: the darkest of the rings 40 nm wide, up to half a micrometre outside.
     count = max(2, round(500 / max(COARSE_NM, look.pixel_size_nm)))
     box = around(nucleus, count + 1)
     coarse = look.coarse[box]
-    level = _levels(coarse[nucleus[box]])[1]
+    level = levels(coarse[nucleus[box]])[1]
     ring = np.ceil(distance_about(nucleus[box])).clip(0, 255).astype(np.uint8)
     rings = [coarse[ring == each] for each in range(1, count + 1)]
-    envelope = min((_levels(each)[1] for each in rings if each.size), default=np.nan)
+    envelope = min((levels(each)[1] for each in rings if each.size), default=np.nan)
     if level > middle + RESIN_OVER_MIDDLE * (high - low):
         return [("grey implausible", f"the nucleus is as bright as resin ({level:.0f})")]
     # Written so that an envelope that is not known (NaN) raises no doubt.

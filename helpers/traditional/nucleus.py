@@ -6,6 +6,7 @@ from scipy import ndimage as ndi
 
 from helpers.labels import check_image, check_mask
 from helpers.masks import around, as_bytes, disk, distance_to, fill
+from helpers.traditional.choice import choose_region
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import find_doubts, inside_frame, warn_of
 from helpers.traditional.edges import (
@@ -381,7 +382,10 @@ def nucleus_of(image: np.ndarray, neighbour: np.ndarray | None, constants: Const
         return nucleus
     regions = superpixels(grow_edges(edges, constants))
     inside = None if neighbour is None else neighbour[box]
-    chosen = select_nucleus(regions, inside, constants)
+    if inside is None or not inside.any():
+        chosen = choose_region(regions, smoothed, constants)
+    else:
+        chosen = select_nucleus(regions, inside, constants)
     level = measure_envelope(smoothed, chosen, constants)
     closed = close_nucleus(grow_boundary(smoothed, chosen, level, constants), constants)
     nucleus[box] = trace_envelope(smoothed, closed, constants)

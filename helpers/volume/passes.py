@@ -371,7 +371,7 @@ def _run(
         ahead=most,
         errors=errors,
     )
-    reach = rules.median_slices // 2
+    reach = min(rules.median_slices // 2, int(rules.vote_nm / stack.voxel_nm[0]))
     steps: dict[int, Step] = {}
     images: dict[int, np.ndarray] = {}
     looks: dict[int, Look] = {}

@@ -7,6 +7,7 @@ import numpy as np
 
 from helpers.masks import around, as_bytes, disk, distance_about, fill
 from helpers.traditional.background import find_background
+from helpers.traditional.choice import choose_region
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import inside_frame
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
@@ -14,7 +15,6 @@ from helpers.traditional.nucleus import (
     close_nucleus,
     grow_boundary,
     measure_envelope,
-    select_nucleus,
 )
 
 
@@ -47,7 +47,9 @@ class Rules:
     bridge_nm : float
         Over how much height without any nucleus the search goes on.
     median_slices : int
-        How many slices vote on each pixel in the end.
+        How many slices vote on each pixel in the end, at most.
+    vote_nm : float
+        How far away a slice may be that votes.
     trace : bool
         Whether the boundary is moved onto the envelope after the vote
         (`helpers.traditional.trace_envelope`).
@@ -63,6 +65,7 @@ class Rules:
     without_background: bool = True
     bridge_nm: float = 150.0
     median_slices: int = 5
+    vote_nm: float = 100.0
     trace: bool = True
 
 
@@ -207,7 +210,8 @@ def first_nucleus(prepared: Prepared, constants: Constants, rules: Rules) -> Fou
     Found
         Empty where no region qualifies.
     """
-    chosen = select_nucleus(prepared.regions, None, constants) & (prepared.regions > 0)
+    chosen = choose_region(prepared.regions, prepared.smoothed, constants)
+    chosen &= prepared.regions > 0
     allowed = ~prepared.background if rules.without_background else np.ones(chosen.shape, bool)
     nucleus, votes = _grow(prepared.smoothed, chosen, allowed, constants, rules)
     level = float(prepared.smoothed[chosen].mean()) if chosen.any() else float("nan")
