@@ -189,20 +189,31 @@ def test_the_core_of_an_island_is_never_empty():
 
 
 @pytest.mark.parametrize(
-    ("blanks", "bridge_nm", "found"), [(2, 150.0, True), (4, 150.0, False), (1, 0.0, False)]
+    ("gaps", "bridge_nm", "found"), [(2, 150.0, True), (4, 150.0, False), (1, 0.0, False)]
 )
-def test_gaps_are_bridged_up_to_a_height(blanks, bridge_nm, found):
-    blank = np.full(SHAPE, 150, np.uint8)
+def test_gaps_are_bridged_up_to_a_height(gaps, bridge_nm, found):
+    slope = np.linspace(100, 200, SHAPE[1]).astype(np.uint8)
+    has = slices_with_nucleus(np.tile(slope, (SHAPE[0], 1)), gaps, bridge_nm)
+    assert all(has[number] for number in range(1, 6))
+    assert not any(has[number] for number in range(6, 6 + gaps))
+    assert [has[number] for number in range(6 + gaps, 13)] == [found] * (7 - gaps)
+
+
+@pytest.mark.parametrize("blanks", [1, 2, 4])
+def test_blank_slices_are_bridged_however_many(blanks):
+    has = slices_with_nucleus(np.full(SHAPE, 150, np.uint8), blanks, 150.0)
+    assert all(has.values())
+
+
+def slices_with_nucleus(filler, count, bridge_nm) -> dict[int, bool]:
+    """Put `count` slices of one kind between slices with a nucleus, from 6 on."""
     image = drawn_slice(MIDDLE)[0]
-    missing = range(6, 6 + blanks)
-    cell = drawn_stack(range(1, 13), lambda number: blank if number in missing else image)
+    missing = range(6, 6 + count)
+    cell = drawn_stack(range(1, 13), lambda number: filler if number in missing else image)
     cell = replace(cell, voxel_nm=(50.0, 40.0, 40.0))
     rules = Rules(bridge_nm=bridge_nm, median_slices=1)
     run = segment_stack(cell, centre=3, rules=rules, workers=1, progress=False)
-    has = {number: bool((labels == Label.NUCLEUS).any()) for number, labels in run}
-    assert all(has[number] for number in range(1, 6))
-    assert not any(has[number] for number in missing)
-    assert [has[number] for number in range(6 + blanks, 13)] == [found] * (7 - blanks)
+    return {number: bool((labels == Label.NUCLEUS).any()) for number, labels in run}
 
 
 @pytest.mark.parametrize("number", [MIDDLE - 1, MIDDLE + 1])

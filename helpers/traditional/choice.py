@@ -6,16 +6,14 @@ from scipy import ndimage as ndi
 
 from helpers.masks import as_bytes, fill
 from helpers.traditional.constants import Constants
-from helpers.traditional.doubts import COARSE_NM, RESIN_OVER_MIDDLE, levels
+from helpers.traditional.doubts import COARSE_NM, MOST_AREA_UM2, RESIN_OVER_MIDDLE, levels
 
 NEAR_SHARE = 0.25
 """Distance from the centre, over the slice's shorter side, at which a region counts 1/e."""
 
 MOST_BORDER_SHARE = 0.4
-"""A region with more of its outline at the border is not the nucleus: most of it is not seen."""
-
-AT_BORDER = 0.5
-"""What a region that touches the border counts, against one that does not."""
+"""A region with more of its outline at the border is not the nucleus: most of it is not seen.
+Nor is one that reaches from side to side."""
 
 
 def choose_region(
@@ -27,8 +25,9 @@ def choose_region(
 ) -> np.ndarray:
     """Choose the region that is most likely the nucleus.
 
-    Every large region that is not as bright as resin gets a score: its area, times the square of
-    its solidity (area over that of its hull; cytoplasm is ragged), times how near it is.
+    Every large region that is not as bright as resin gets a score: its area without holes, times
+    the square of its solidity (area over that of its hull; cytoplasm is ragged), times how near it
+    is, times the square of the share of its outline that does not lie at the border.
     `select_nucleus` looks at nearness alone, and gives up regions that touch the border.
 
     Parameters
@@ -74,6 +73,7 @@ def choose_region(
     low, middle, high = levels(grey)
     brightest = middle + RESIN_OVER_MIDDLE * (high - low)
     boxes = ndi.find_objects(some)
+    most_px = MOST_AREA_UM2 * 1e6 / (step * constants.pixel_size_nm) ** 2
     best, most = 0, 0.0
     for number in candidates:
         box = boxes[number - 1] if number <= len(boxes) else None
@@ -82,7 +82,7 @@ def choose_region(
         region = some[box] == number
         if cv2.mean(grey[box], as_bytes(region))[0] > brightest:
             continue
-        score = _score(region, box, some.shape, near)
+        score = _score(region, box, some.shape, near, most_px)
         if score > most:
             best, most = number, score
     if not best:
@@ -93,12 +93,14 @@ def choose_region(
     return nothing
 
 
-def _score(region, box, shape, near) -> float:
+def _score(region, box, shape, near, most_px) -> float:
     """Area times plainness times nearness of one region, which lies in a box of a slice."""
     outlines, _ = cv2.findContours(as_bytes(region), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(region.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
-    area = cv2.countNonZero(filled)
+    area, own = cv2.countNonZero(filled), np.count_nonzero(region)
+    if area > most_px:
+        return 0.0
     hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
     solidity = min(1.0, area / max(hull, 1.0))
     rows, columns = box
@@ -110,7 +112,9 @@ def _score(region, box, shape, near) -> float:
     )
     at_border = sum(np.count_nonzero(side) for touches, side in sides if touches)
     share = at_border / sum(len(each) for each in outlines)
-    if share > MOST_BORDER_SHARE:
+    top, bottom, left, right = (touches for touches, _ in sides)
+    across = (top and bottom) or (left and right)
+    if across or share > MOST_BORDER_SHARE:
         return 0.0
     if near is not None:
         common = np.count_nonzero(near[box] & filled.view(bool))
@@ -120,5 +124,4 @@ def _score(region, box, shape, near) -> float:
         row = rows.start + moments["m01"] / moments["m00"] - (shape[0] - 1) / 2
         column = columns.start + moments["m10"] / moments["m00"] - (shape[1] - 1) / 2
         nearness = np.exp(-(row**2 + column**2) / (NEAR_SHARE * min(shape)) ** 2)
-    seen = AT_BORDER * (1 - share) ** 2 if at_border else 1.0
-    return float(area * solidity**2 * nearness * seen)
+    return float(own * solidity**2 * nearness * (1 - share) ** 2)

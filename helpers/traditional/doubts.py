@@ -179,7 +179,9 @@ def look_at(image: np.ndarray, pixel_size_nm: float) -> Look:
     low, _, high = levels(coarse)
     some = np.ascontiguousarray(inner[::2, ::2])
     counts = cv2.calcHist([some], [0], None, [256], [0, 256]).ravel() / some.size
-    if high - low < LEAST_RANGE:
+    # Blurred, for grain alone is nothing.
+    least, _, most = levels(cv2.blur(coarse, (5, 5)))
+    if most - least < LEAST_RANGE:
         faults.append(
             ("slice blank", f"it shows nothing (grey levels {low:.0f} to {high:.0f} throughout)")
         )

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -27,13 +27,14 @@ from helpers.traditional.slice import draw_labels
 from helpers.volume import ahead, published
 from helpers.volume import rules as rules_module
 from helpers.volume.ahead import SliceError, order, prepare_ahead, workers_of
-from helpers.volume.doubts import Judge, find_doubts
+from helpers.volume.doubts import RADIUS_ERROR_UM, RADIUS_SLOPE, Judge, find_doubts
 from helpers.volume.published import segment_as_published
 from helpers.volume.rules import (
     Found,
     Rules,
+    between,
     first_nucleus,
-    next_nucleus,
+    nucleus_over_gap,
     prepare,
     unpack,
     unpack_mask,
@@ -43,6 +44,9 @@ MODES = ("improved", "published")
 
 CANDIDATES = 7
 """How many slices are tried as the centre."""
+
+TORN_SHARE = 0.05
+"""Share of a nucleus that may be missing in a slice without the slice being bridged."""
 
 NEARLY = 0.98
 """Share of the best score that is as good: of such slices the one nearest the middle is taken."""
@@ -269,6 +273,9 @@ class Step:
         Grey level of the nucleus; NaN where it is not known.
     shape : (int, int)
         Of the slice.
+    is_bridged : bool
+        Whether the slice is damaged. It has no vote then, and gets what lies between its
+        neighbours; this is what was found in it, or, where nothing can be, in the slice before.
     """
 
     nucleus: np.ndarray
@@ -276,6 +283,7 @@ class Step:
     background: np.ndarray
     level: float
     shape: tuple[int, int]
+    is_bridged: bool = False
 
     @classmethod
     def of(cls, found: Found, background: np.ndarray) -> "Step":
@@ -300,45 +308,74 @@ class _Walk:
         self.stack, self.centre, self.constants, self.rules = stack, centre, constants, rules
         # Up (True) and down (False): the last slice with a nucleus, and that nucleus.
         self._last: dict[bool, tuple[int, Found] | None] = {True: None, False: None}
+        self._steps: dict[bool, Step] = {}
+        self.reach = min(rules.median_slices // 2, int(rules.vote_nm / stack.voxel_nm[0]))
         self._ended = {True: False, False: False}
 
     def goes_on(self, number: int) -> bool:
         """Tell whether the nucleus may still be there, as far as is known now."""
         return not self._ended[number > self.centre]
 
-    def advance(self, number: int, image: np.ndarray, prepared) -> Step:
+    def advance(self, number: int, image: np.ndarray, prepared, look: Look) -> Step:
         """Find the nucleus of the next slice of a pass, which `prepare` has prepared."""
-        last = self._last[number > self.centre]
+        up = number > self.centre
+        last = self._last[up]
         if not self.goes_on(number) or prepared[0] is None:
             nothing = np.zeros(image.shape, bool)
             level = last[1].level if last else float("nan")
             background = unpack_mask(prepared[1], image.shape)
-            step = Step.of(Found(nothing, nothing, level), background)
-        else:
-            slice_ = unpack(image, prepared, self.constants)
-            step = Step.of(self._find(number, slice_, last), slice_.background)
+            return Step.of(Found(nothing, nothing, level), background)
+        if last and (look.blank or _is_torn(look, last[1].nucleus)):
+            return replace(self._steps[up], is_bridged=True)
+        slice_ = unpack(image, prepared, self.constants)
+        step = Step.of(self._find(number, slice_, last), slice_.background)
+        if last and self._is_sudden(number, step, last):
+            return replace(step, is_bridged=True)
         self._remember(number, step)
         return step
+
+    def _is_sudden(self, number: int, step: Step, last: tuple[int, Found]) -> bool:
+        """Tell whether a nucleus has another size at once, which only damage explains."""
+        height_nm, bridge_nm = self._height_nm(number, last[0]), self.rules.bridge_nm
+        over = not bridge_nm or height_nm > max(bridge_nm, self.stack.voxel_nm[0])
+        if over or not step.nucleus.any():
+            return False
+        pixel_um = self.stack.pixel_size_nm / 1e3
+        radii_um = [
+            pixel_um * np.sqrt(np.count_nonzero(mask) / np.pi)
+            for mask in (step.mask("nucleus"), last[1].nucleus)
+        ]
+        most_um = RADIUS_SLOPE * height_nm / 1e3 + RADIUS_ERROR_UM
+        return abs(radii_um[1] - radii_um[0]) > most_um
 
     def _find(self, number, slice_, last) -> Found:
         if last is None:
             return first_nucleus(slice_, self.constants, self.rules)
         gap_nm = self._height_nm(number, last[0])
         pixel_size_nm = self.stack.pixel_size_nm
-        return next_nucleus(slice_, last[1], gap_nm, self.constants, self.rules, pixel_size_nm)
+        return nucleus_over_gap(slice_, last[1], gap_nm, self.constants, self.rules, pixel_size_nm)
 
     def _remember(self, number: int, step: Step) -> None:
         up = number > self.centre
         if step.votes.any():
-            self._last[up] = number, step.found
+            self._last[up], self._steps[up] = (number, step.found), step
             if number == self.centre:
-                self._last[True] = self._last[False]
+                self._last[True], self._steps[True] = self._last[False], step
         elif self._last[up] and self._height_nm(number, self._last[up][0]) >= self.rules.bridge_nm:
             self._ended[up] = True
 
-    def vote(self, steps: list[Step]) -> np.ndarray:
+    def vote(self, number: int, steps: dict[int, Step]) -> np.ndarray:
         """Let a slice and those near it decide about each pixel of its nucleus."""
-        return majority([step.mask("nucleus") for step in steps])
+        seen = {each: step for each, step in steps.items() if not step.is_bridged}
+        if not steps[number].is_bridged:
+            near = [each for each in seen if abs(each - number) <= self.reach]
+            return majority([seen[each].mask("nucleus") for each in near])
+        below = max((each for each in seen if each < number), default=None)
+        above = min((each for each in seen if each > number), default=None)
+        if below is None or above is None:
+            return steps[number].mask("nucleus")
+        low, high = (seen[each].mask("nucleus") for each in (below, above))
+        return between(low, high, (number - below) / (above - below))
 
     def trace(self, image: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
         """Move the boundary of a nucleus, of which the vote is over, onto its envelope."""
@@ -371,7 +408,8 @@ def _run(
         ahead=most,
         errors=errors,
     )
-    reach = min(rules.median_slices // 2, int(rules.vote_nm / stack.voxel_nm[0]))
+    # A slice that is bridged lies between its neighbours, however far away they are.
+    reach = max(1, walk.reach)
     steps: dict[int, Step] = {}
     images: dict[int, np.ndarray] = {}
     looks: dict[int, Look] = {}
@@ -385,14 +423,17 @@ def _run(
         for here, image, prepared in slices:
             if image is not None:
                 prepared, looks[here] = prepared
-                steps[here], images[here] = walk.advance(here, image, prepared), image
+                steps[here] = walk.advance(here, image, prepared, looks[here])
+                images[here] = image
             waiting.discard(here)
             ready = [number for number in unwritten if waiting.isdisjoint(near(number))]
             for number in sorted(ready, key=lambda number: (abs(number - centre), -number)):
                 unwritten.discard(number)
                 if number in steps:
-                    nucleus = walk.vote([steps[each] for each in near(number) if each in steps])
-                    nucleus = walk.trace(images.pop(number), nucleus)
+                    voters = {each: steps[each] for each in near(number) if each in steps}
+                    nucleus, image = walk.vote(number, voters), images.pop(number)
+                    if not steps[number].is_bridged:
+                        nucleus = walk.trace(image, nucleus)
                     judge.add(number, looks.pop(number), nucleus)
                     labels = draw_labels(nucleus, steps[number].mask("background"), constants)
                     bar.update()
@@ -400,6 +441,15 @@ def _run(
             for number in [each for each in steps if unwritten.isdisjoint(near(each))]:
                 del steps[number]
     judge.report(stack.voxel_nm[0], doubts)
+
+
+def _is_torn(look: Look, nucleus: np.ndarray) -> bool:
+    """Tell whether a piece is missing where the nucleus is to be expected."""
+    if look.lost is None:
+        return False
+    size = look.lost.shape[::-1]
+    small = cv2.resize(as_bytes(nucleus[look.box]), size, interpolation=cv2.INTER_NEAREST)
+    return np.count_nonzero(small.view(bool) & look.lost) > TORN_SHARE * np.count_nonzero(small)
 
 
 def _prepare_and_look(image: np.ndarray, constants: Constants, with_regions: bool):

@@ -17,6 +17,9 @@ from helpers.traditional.nucleus import (
     measure_envelope,
 )
 
+AGREE = 0.75
+"""Jaccard index from which two masks show the same nucleus."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -44,6 +47,9 @@ class Rules:
         cytoplasm in an invagination is taken for nucleus as soon as the hole opens.
     without_background : bool
         Whether resin is kept out at each step.
+    trust_nm : float
+        How far away a slice may be that knows which regions are nucleus. Farther away, the slice
+        decides on its own, and the neighbour says which nucleus is meant: see `nucleus_over_gap`.
     bridge_nm : float
         Over how much height without any nucleus the search goes on.
     median_slices : int
@@ -63,6 +69,7 @@ class Rules:
     brighter_level: float = 8.0
     holes_vote: bool = False
     without_background: bool = True
+    trust_nm: float = 400.0
     bridge_nm: float = 150.0
     median_slices: int = 5
     vote_nm: float = 100.0
@@ -193,8 +200,13 @@ def unpack_mask(packed: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 # --- from slice to slice -------------------------------------------------------------------------
 
 
-def first_nucleus(prepared: Prepared, constants: Constants, rules: Rules) -> Found:
-    """Find the nucleus of the slice at which the passes start.
+def first_nucleus(
+    prepared: Prepared,
+    constants: Constants,
+    rules: Rules,
+    neighbour: np.ndarray | None = None,
+) -> Found:
+    """Find the nucleus of a slice on its own, as where the passes start.
 
     Parameters
     ----------
@@ -204,13 +216,15 @@ def first_nucleus(prepared: Prepared, constants: Constants, rules: Rules) -> Fou
         Scaled to its pixels.
     rules : Rules
         Which of the improved rules hold.
+    neighbour : (y, x) array of bool, optional
+        Where a nucleus lies in another slice; without it, the one nearest the centre is meant.
 
     Returns
     -------
     Found
         Empty where no region qualifies.
     """
-    chosen = choose_region(prepared.regions, prepared.smoothed, constants)
+    chosen = choose_region(prepared.regions, prepared.smoothed, constants, neighbour=neighbour)
     chosen &= prepared.regions > 0
     allowed = ~prepared.background if rules.without_background else np.ones(chosen.shape, bool)
     nucleus, votes = _grow(prepared.smoothed, chosen, allowed, constants, rules)
@@ -287,6 +301,78 @@ def next_nucleus(
     found = nothing.copy(), nothing.copy()
     found[0][box], found[1][box] = _grow(smoothed, chosen, allowed, constants, rules)
     return Found(*found, level)
+
+
+def nucleus_over_gap(
+    prepared: Prepared,
+    neighbour: Found,
+    gap_nm: float,
+    constants: Constants,
+    rules: Rules,
+    pixel_size_nm: float,
+) -> Found:
+    """Find the nucleus of a slice, given that of a slice too far away to know its boundary.
+
+    The slice on its own has one region, and the neighbour may add others: over 50 nm these are
+    parts of the nucleus, over 1.5 um as often cytoplasm. So where the two agree on what is meant,
+    the slice alone decides; where they do not, what the neighbour says is taken.
+
+    Parameters
+    ----------
+    prepared, neighbour, gap_nm, constants, rules, pixel_size_nm
+        As for `next_nucleus`, which this is for a gap up to ``rules.trust_nm``.
+
+    Returns
+    -------
+    Found
+    """
+    found = next_nucleus(prepared, neighbour, gap_nm, constants, rules, pixel_size_nm)
+    if gap_nm <= rules.trust_nm or not found.nucleus.any():
+        return found
+    own = first_nucleus(prepared, constants, rules, neighbour.votes)
+    common = np.count_nonzero(own.nucleus & found.nucleus)
+    either = np.count_nonzero(own.nucleus | found.nucleus)
+    return own if common > AGREE * either else found
+
+
+def between(low: np.ndarray, high: np.ndarray, share: float) -> np.ndarray:
+    """Draw the outline that lies between two.
+
+    Parameters
+    ----------
+    low, high : (y, x) array of bool
+        Nuclei below and above.
+    share : float
+        Of the way from the lower to the upper one, 0 to 1.
+
+    Returns
+    -------
+    (y, x) array of bool
+        Empty where one of them is.
+
+    Examples
+    --------
+    >>> low, high = np.zeros((7, 7), bool), np.zeros((7, 7), bool)
+    >>> low[1:6, 1:6] = high[3, 3] = True
+    >>> between(low, high, 0.5).astype(int)
+    array([[0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 1, 1, 1, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0],
+           [0, 0, 0, 0, 0, 0, 0]])
+    """
+    result = np.zeros(low.shape, bool)
+    if not low.any() or not high.any():
+        return result
+    box = around(low | high, 2)
+
+    def depth(mask):
+        return distance_about(~mask) - distance_about(mask)
+
+    result[box] = (1 - share) * depth(low[box]) + share * depth(high[box]) > 0
+    return result
 
 
 def _core(votes: np.ndarray, depth_px: float) -> np.ndarray:
