@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 NOTEBOOKS := _build/notebooks
 STUDENTS := _build/students
+PROVED := _build/proved
 OLDEST := _build/oldest
 COLAB := _build/colab
 COLAB_PYTHON ?= python3.12
@@ -13,7 +14,7 @@ PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests --durations=10 --durati
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-real test-oldest test-colab notebooks students bench serve classroom links pdf clean pins
+.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-students test-real test-oldest test-colab notebooks students bench serve classroom links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,12 @@ test-running: setup ## chapters as on Colab, and their explorers in JupyterLab w
 test-site: test-notebooks ## open the pages of the smoke site in a browser
 	PART=site $(PYTEST) -n 2 -m site
 
+# Of each chapter as students get it; where they check an answer, the solution is run.
+test-students: setup ## execute the students' notebooks, profile smoke, with the solutions as checks
+	$(BIN)/python tools/convert_notebooks.py --students --prove $(PROVED)
+	HELA_PROFILE=smoke PART=students $(PYTEST) --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=600 --override-ini=addopts= -n 2 --dist loadfile $(PROVED)
+
 test-real: setup ## the tests of real data alone, on the files in HELA_DATA_DIR, and all that was told
 	PART=$(or $(PART),real) $(PYTEST) -n 2 -m real
 	@$(BIN)/python tools/report_tests.py
@@ -69,10 +76,16 @@ serve: ## show the built book at http://localhost:8000 (PORT=...)
 	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-classroom: notebooks students ## fill a folder to hand out to a class: make classroom CLASSROOM=folder
+# WHEELS=1 adds the packages, for an installation without the internet; PLATFORM=win_amd64,
+# linux_x86_64 or macosx_arm64 and STUDENTS_PYTHON=3.12 say for which computers.
+classroom: notebooks students ## fill folders to hand out to a class: make classroom CLASSROOM=folder
 	@test -n "$(CLASSROOM)" || { echo "Name the folder: make classroom CLASSROOM=/path"; exit 1; }
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$(CLASSROOM)" .
-	$(BIN)/python tools/fill_classroom.py "$(CLASSROOM)" $(NOTEBOOKS) $(STUDENTS)
+	@rm -f "$(CLASSROOM)"/for-students/helpers-*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation \
+	  --wheel-dir "$(CLASSROOM)/for-students" .
+	$(BIN)/python tools/fill_classroom.py "$(CLASSROOM)" --students $(STUDENTS) \
+	  --teacher $(NOTEBOOKS) $(if $(WHEELS),--wheels) $(if $(PLATFORM),--platform $(PLATFORM)) \
+	  $(if $(STUDENTS_PYTHON),--python $(STUDENTS_PYTHON))
 
 links: setup ## ask every external address of the pages whether it still answers (needs the internet)
 	$(BIN)/python tools/check_links.py

@@ -168,7 +168,8 @@ def install(requirements: list[str]) -> None:
                 f"{name}=={version}\n"
                 for name, version in present.items()
                 if name and _NAME.fullmatch(name) and _VERSION.fullmatch(version or "")
-            )
+            ),
+            encoding="utf-8",
         )
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(constraints)]
         run = subprocess.run([*pip, *requirements], capture_output=True, text=True)

@@ -254,7 +254,7 @@ def _work(chosen: Settings, method: Method, note: Path, stack, seed, workers) ->
 
 
 def _note(method: Method, note: Path) -> str:
-    text = note.read_text() if note.exists() else ""
+    text = note.read_text(encoding="utf-8") if note.exists() else ""
     return f"{method.method}, {method.run}" + (f": {text}" if text else "")
 
 

@@ -1,4 +1,4 @@
-"""The folder for a class, filled from a local server that fails as real ones do."""
+"""The folders for a class, filled from a local server that fails as real ones do."""
 
 import hashlib
 from dataclasses import replace
@@ -40,8 +40,8 @@ def published(monkeypatch, server):
 
 @pytest.fixture
 def notebooks(tmp_path):
-    folders = [tmp_path / "notebooks", tmp_path / "students"]
-    for folder in folders:
+    folders = {"--students": tmp_path / "students", "--teacher": tmp_path / "notebooks"}
+    for folder in folders.values():
         folder.mkdir()
         (folder / "01_a.ipynb").write_text(folder.name)
     return folders
@@ -49,36 +49,92 @@ def notebooks(tmp_path):
 
 @pytest.fixture
 def fill(tmp_path, mirror, notebooks, capsys):
-    """Run the command on one folder; return exit status, README and what was printed."""
+    """Run the command on one folder; return exit status, the teacher's README and the print."""
 
-    def run(chosen=mirror):
+    def run(chosen=mirror, *arguments):
+        asked = [str(part) for pair in notebooks.items() for part in pair]
         with using(chosen):
-            status = fill_classroom.main([str(tmp_path / "class"), *map(str, notebooks)])
-        readme = (tmp_path / "class" / "README.md").read_text()
+            status = fill_classroom.main([str(tmp_path / "class"), *asked, *arguments])
+        readme = (tmp_path / "class" / "for-teacher" / "README.md").read_text()
         return status, readme, capsys.readouterr().out
 
     return run
 
 
+@pytest.fixture
+def trained(mirror):
+    """Put what trainings leave into the teacher's data folder."""
+    for name in fill_classroom.NETWORKS:
+        folder = mirror.data_dir / "training" / f"{name}-sample-{mirror.profile}-1a2b"
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text("{}")
+        (folder / "model.weights.h5").write_text(name)
+        (folder / ".lock").write_text("")
+    scores = mirror.data_dir / "results" / "sample" / mirror.profile / "VGG16" / "skips"
+    scores.mkdir(parents=True)
+    (scores / "scores.csv").write_text("all")
+    return mirror.data_dir
+
+
+@pytest.mark.usefixtures("trained")
 def test_everything_once_and_then_nothing(fill, server, tmp_path, mirror):
     status, readme, printed = fill()
 
     assert status == 0
     assert readme.rstrip().endswith("Nothing.")
     assert "Missing" not in printed
-    handed_out = replace(mirror, data_dir=tmp_path / "class" / "data", data_url=None)
+    students = tmp_path / "class" / "for-students"
+    handed_out = replace(mirror, data_dir=students / "data", data_url=None)
     with using(handed_out):
         assert all(files.is_cached(name) for name in NAMES)
     assert all((handed_out.data_dir / name).is_file() for name in weights.names("vgg16"))
-    for name in ("notebooks", "students"):
-        assert (tmp_path / "class" / name / "01_a.ipynb").read_text() == name
-        assert f"`{name}`" in readme
+    assert (students / "notebooks" / "01_a.ipynb").read_text() == "students"
+    assert (tmp_path / "class" / "for-teacher" / "notebooks" / "01_a.ipynb").read_text() == (
+        "notebooks"
+    )
+    told = (students / "README.md").read_text()
+    for name in ("start.py", "requirements.txt", "data", "notebooks"):
+        assert (students / name).exists()
+        assert f"`{name}`" in told
+    assert "solutions" not in told
 
     server.seen.clear()
     assert fill()[0] == 0
     assert server.seen == []
 
 
+def test_what_the_teacher_has_is_copied_and_not_downloaded(fill, trained, server, tmp_path):
+    for name, body in server.files.items():
+        (trained / name).parent.mkdir(parents=True, exist_ok=True)
+        (trained / name).write_bytes(body)
+    unfinished = trained / "training" / "vgg16_unet-sample-smoke-9f9f"
+    unfinished.mkdir()
+    (unfinished / "checkpoint.keras").write_text("half")
+    other = trained / "training" / "vgg16_unet-sample-paper-1a2b"
+    other.mkdir()
+    (other / "record.json").write_text("{}")
+
+    status, readme, _ = fill()
+
+    assert (status, server.seen) == (0, [])
+    assert readme.rstrip().endswith("Nothing.")
+    data = tmp_path / "class" / "for-students" / "data"
+    assert (data / NAMES[0]).read_bytes() == server.files[NAMES[0]]
+    copied = sorted(path.name for path in (data / "training").iterdir())
+    assert copied == sorted(f"{name}-sample-smoke-1a2b" for name in fill_classroom.NETWORKS)
+    for folder in (data / "training").iterdir():
+        assert sorted(path.name for path in folder.iterdir()) == ["model.weights.h5", "record.json"]
+    assert (data / "results/sample/smoke/VGG16/skips/scores.csv").read_text() == "all"
+
+
+def test_a_copy_with_the_wrong_hash_is_downloaded(fill, trained, server):
+    (trained / FIGURE).parent.mkdir(parents=True)
+    (trained / FIGURE).write_bytes(b"cut")
+    assert fill()[0] == 0
+    assert FIGURE in {path for _, path, _ in server.seen}
+
+
+@pytest.mark.usefixtures("trained")
 def test_what_is_missing_is_named_with_what_it_means_and_can_be_had_later(
     fill, server, notebooks, tmp_path
 ):
@@ -89,7 +145,7 @@ def test_what_is_missing_is_named_with_what_it_means_and_can_be_had_later(
 
     status, readme, printed = fill()
 
-    assert status == 1
+    assert status == 0  # it can be used
     assert "has the wrong hash" in printed
     assert str(tmp_path) not in readme
     for text in (readme.lower(), printed.lower()):
@@ -98,18 +154,44 @@ def test_what_is_missing_is_named_with_what_it_means_and_can_be_had_later(
         assert "the ground truth (1 of 4 files)" in text
         assert "weights of vgg16" in text
         assert "curves (" not in text
+        assert "trained networks (" not in text
         assert "run `make classroom` again" in text or "run make classroom again" in text
 
     server.files = kept
     server.seen.clear()
-    (notebooks[0] / "01_a.ipynb").write_text("newer")
+    (notebooks["--students"] / "01_a.ipynb").write_text("newer")
     status, readme, _ = fill()
     assert status == 0
     assert readme.rstrip().endswith("Nothing.")
+    assert (tmp_path / "class" / "for-students" / "notebooks" / "01_a.ipynb").read_text() == "newer"
     # Only what was missing.
     assert {path for _, path, _ in server.seen} == {
         FIGURE, TRUTHS[0], "keras-applications/vgg16/weights.h5"
     }  # fmt: skip
+
+
+def test_networks_that_nobody_trained_are_named(fill):
+    status, readme, printed = fill()
+    assert status == 0
+    for text in (readme, printed):
+        assert "rained networks (vgg16_segnet, vgg16_unet, resnet18" in text
+        assert "half an hour" in text
+    assert "run make book" in printed
+
+
+def test_wheels_that_cannot_be_had_are_a_failure(fill, mirror, monkeypatch, tmp_path):
+    asked = []
+
+    def download(folder, name, python):
+        asked.append((folder.name, name, python))
+        return "no network"
+
+    monkeypatch.setattr(fill_classroom, "download_wheels", download)
+    status, _, printed = fill(mirror, "--wheels", "--platform", "win_amd64")
+    assert status == 1
+    assert asked == [("for-students", "win_amd64", "3.12")]
+    assert "Why: no network" in printed
+    assert "the internet" in (tmp_path / "class/for-students/README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -123,15 +205,15 @@ def test_passing_faults_are_overcome(fill, server, fault):
 
 def test_the_whole_stack_only_when_asked_for(fill, server, mirror):
     status, readme, _ = fill(replace(mirror, source="full"))
-    assert status == 1
+    assert status == 0
     assert "The whole stack" in readme
     assert "HELA_SOURCE=full does not work" in readme
 
 
 def test_offline_the_notebooks_are_there_all_the_same(fill, mirror, tmp_path):
     status, readme, _ = fill(replace(mirror, data_url="http://127.0.0.1:9"))
-    assert status == 1
-    assert (tmp_path / "class" / "students" / "01_a.ipynb").exists()
+    assert status == 0
+    assert (tmp_path / "class" / "for-students" / "notebooks" / "01_a.ipynb").exists()
     for part in fill_classroom.PARTS:
         assert part.without in readme
 

@@ -148,7 +148,7 @@ def test_students_get_every_exercise_and_no_solution(made, name):
     assert headings == asked
 
     checks = [cell for cell in notebook.cells if cell.source.startswith(CHECK)]
-    assert len(checks) in (0, len(asked))  # 0: until all chapters have checks
+    assert len(checks) == len(asked)
     assert all(cell.metadata["cellView"] == "form" for cell in checks)
     places = [cell for cell in notebook.cells if cell.source.startswith("**In your words**")]
     assert len(places) == (source.count("**In words:**") if kind == "students" else 0)

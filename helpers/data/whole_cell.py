@@ -169,7 +169,7 @@ def _compare_with_record(path: Path) -> None:
     found = {"sha256": pooch.file_hash(str(path)), "size_bytes": path.stat().st_size}
     if record.exists():
         try:
-            same = {k: json.loads(record.read_text())[k] for k in found} == found
+            same = {k: json.loads(record.read_text(encoding="utf-8"))[k] for k in found} == found
         except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
@@ -235,7 +235,7 @@ def _resume(downloads: Downloads, url: str, part: Path, bar: tqdm) -> None:
 def _resume_once(downloads: Downloads, url: str, file: BinaryIO, part: Path, bar: tqdm) -> None:
     state, have = _beside(part, ".json"), file.seek(0, os.SEEK_END)
     try:
-        known = json.loads(state.read_text())
+        known = json.loads(state.read_text(encoding="utf-8"))
         usable = known["url"] == url and known["version"] and have <= known["size_bytes"]
     except (OSError, ValueError, KeyError, TypeError):
         usable = False

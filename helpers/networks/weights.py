@@ -178,7 +178,7 @@ def _first_seen() -> dict[str, str]:
     """Return the hashes that the preset's files had when they were first used."""
     folder = settings.current().data_dir.expanduser() / _PRESET_FOLDER
     try:
-        return dict(json.loads((folder / _FIRST_SEEN).read_text()))
+        return dict(json.loads((folder / _FIRST_SEEN).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 

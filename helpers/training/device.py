@@ -93,7 +93,7 @@ def choose_precision(wanted: str = "auto") -> str:
 def _has_fast_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself; emulated it is slower than float32."""
     try:
-        flags = CPU_INFO.read_text().split()
+        flags = CPU_INFO.read_text(encoding="utf-8").split()
     except OSError:
         return False
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
