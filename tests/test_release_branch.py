@@ -40,7 +40,9 @@ def commit(folder, git, text):
 
 
 def publish(clone):
-    return release(str(clone.parent / "remote.git"), "students", clone / "_build" / "students", clone)
+    return release(
+        str(clone.parent / "remote.git"), "students", clone / "_build" / "students", clone
+    )
 
 
 def test_a_students_copy_with_own_work_takes_a_second_release(clone, git, tmp_path):
