@@ -281,7 +281,8 @@ _FEW_MINUTES = {
 _VGG16 = {**_FEW_MINUTES, "batch": 1, "rate": 5e-4, "image_px": (240, 320)}
 _LARGER = {**_FEW_MINUTES, "batch": 1, "rate": 1e-3, "image_px": (288, 384)}
 _QUICK = {
-    "segnet": {**_VGG16, "steps": 240},
+    # Of single slices it learns a ragged outline: .88 after 240 steps, where the others have .95.
+    "segnet": {**_VGG16, "batch": 2, "rate": 1e-3, "steps": 220},
     "skips": {**_VGG16, "steps": 160},
     "resnet18": {**_LARGER, "steps": 240},
     "inception": {**_LARGER, "steps": 180},
