@@ -247,7 +247,8 @@ def _as_options(message: str) -> str:
 
 def _end(doubts: list[str]) -> None:
     if doubts:
-        print(f"{len(doubts)} doubts:", *doubts, sep="\n  ", file=sys.stderr)
+        head = "In doubt:" if len(doubts) == 1 else f"In doubt, {len(doubts)} times:"
+        print(head, *doubts, sep="\n  ", file=sys.stderr)
         raise typer.Exit(DOUBTS)
 
 
