@@ -238,7 +238,7 @@ def test_real_slices_of_the_papers_cell(data_dir):
         ours = nuclei_scores(cell, segmented(cell, workers=2, centre=centre))
         published = nuclei_scores(cell, segmented(cell, workers=2, centre=centre, mode="published"))
         for number in sorted(needed):
-            assert ours[number] >= published[number] - 0.005, f"slice {number}, from {centre}"
+            assert ours[number] >= published[number], f"slice {number}, from {centre}"
         assert np.mean([ours[number] for number in needed - {260}]) >= 0.966
         assert ours[260] > 0
 

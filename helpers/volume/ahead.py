@@ -138,7 +138,10 @@ def workers_of(count: int | None) -> tuple[Executor, int]:
     ahead : int
     """
     count = count or _cores()
-    return _Here() if count == 1 else get_reusable_executor(max_workers=count), 2 * count
+    if count == 1:
+        return _Here(), 2
+    # On a busy machine a worker may wait longer than loky's ten seconds for its next slice.
+    return get_reusable_executor(max_workers=count, timeout=120), 2 * count
 
 
 class _Here(Executor):
