@@ -21,6 +21,8 @@ import nbformat
 from convert_notebooks import ROOT, convert
 from link_data import link
 
+from helpers import settings
+
 CONSTRAINTS = ROOT / "tests" / "colab-constraints.txt"
 MADE_HERE = ("training", "results", "volume")
 """Folders in a folder of data that chapters fill with what they compute."""
@@ -137,15 +139,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (package,) = (folder / "wheel").glob("helpers-*.whl")
 
     shutil.rmtree(folder / "data", ignore_errors=True)
-    downloaded = os.environ.get("HELA_DATA_DIR")
+    downloaded = settings.read("HELA_DATA_DIR")
     if downloaded:
         link(Path(downloaded), folder / "data")
         for name in MADE_HERE:
             shutil.rmtree(folder / "data" / name, ignore_errors=True)
     variables = {
         "HELA_PACKAGE": str(package),
-        "HELA_PROFILE": os.environ.get("HELA_PROFILE", "smoke"),
-        "HELA_SOURCE": os.environ.get("HELA_SOURCE", "auto"),
+        "HELA_PROFILE": settings.read("HELA_PROFILE", {"HELA_PROFILE": "smoke", **os.environ}),
+        "HELA_SOURCE": settings.read("HELA_SOURCE"),
         "HELA_DATA_DIR": str(folder / "data"),
     }
     told = {name: value for name, value in found.items() if name in SHOWN}
