@@ -141,6 +141,14 @@ def test_the_nucleus_stays_where_it_is(spoil, drawn):
         assert jaccard(segment_nucleus(spoil(image), pixel_size_nm=PIXEL_NM), truth) > 0.94
 
 
+@pytest.mark.parametrize("shift", [-60, 40])
+def test_resin_is_found_in_darker_and_brighter_slices(shift):
+    image = phantom_stack().image(24)
+    resin = segment_background(image, pixel_size_nm=PIXEL_NM)
+    shifted = np.clip(image.astype(int) + shift, 0, 255).astype(np.uint8)
+    assert jaccard(segment_background(shifted, pixel_size_nm=PIXEL_NM), resin) > 0.97
+
+
 # --- frames and strips ---------------------------------------------------------------------------
 
 

@@ -6,8 +6,14 @@ import numpy as np
 from helpers.labels import check_image, check_mask
 from helpers.masks import as_bytes, disk, distance_about, fill
 from helpers.traditional.constants import Constants
-from helpers.traditional.doubts import inside_frame
+from helpers.traditional.doubts import inside_frame, levels
 from helpers.traditional.edges import detect_edges, smooth, superpixels
+
+USUAL_MIDDLE = 155.0
+"""Median grey level of the slices for which `background_default_nucleus` holds."""
+
+LIKE_USUAL = 15.0
+"""How far from it the median may be for that to hold still."""
 
 
 def segment_background(
@@ -137,13 +143,16 @@ def _bright_superpixels(smoothed, nucleus, constants: Constants) -> np.ndarray:
     number = regions[inner]
     areas = np.bincount(number, minlength=1)
     sums = np.bincount(number, weights=smoothed[inner], minlength=1)
-    nucleus_mean = constants.background_default_nucleus
+    # In slices that are darker or brighter than the paper's, the two grey levels go along.
+    _, middle, high = levels(smoothed[::4, ::4].astype(np.uint8))
+    shift = middle - USUAL_MIDDLE
+    nucleus_mean = constants.background_default_nucleus + (shift if abs(shift) > LIKE_USUAL else 0)
     if nucleus is not None and nucleus.any():
         nucleus_mean = float(smoothed[nucleus].mean())
     otsu = cv2.threshold(np.rint(smoothed).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)[0]
     level = min(
         max(nucleus_mean + constants.background_nucleus_level, otsu),
-        constants.background_max_level,
+        max(constants.background_max_level, high - constants.background_nucleus_level),
     )
     bright = (areas > constants.background_min_area_px) & (sums > level * areas)
     bright[0] = False

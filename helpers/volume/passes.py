@@ -309,7 +309,7 @@ class _Walk:
         # Up (True) and down (False): the last slice with a nucleus, and that nucleus.
         self._last: dict[bool, tuple[int, Found] | None] = {True: None, False: None}
         self._steps: dict[bool, Step] = {}
-        self.reach = min(rules.median_slices // 2, int(rules.vote_nm / stack.voxel_nm[0]))
+        self.reach = int(min(rules.median_slices // 2, rules.vote_nm / stack.voxel_nm[0]))
         self._ended = {True: False, False: False}
 
     def goes_on(self, number: int) -> bool:
