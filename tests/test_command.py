@@ -101,7 +101,9 @@ def test_the_page_needs_no_network(done):
 def test_the_same_again_computes_nothing_and_ends_with_the_same_files(folders, done, monkeypatch):
     (code, _), out = done
     before = {path: path.read_bytes() for path in out.rglob("*.*")}
-    monkeypatch.setattr("helpers.volume.passes._work", lambda *given: pytest.fail("computed"))
+    monkeypatch.setattr(
+        "helpers.volume.passes._prepare_and_look", lambda *given: pytest.fail("computed")
+    )
     again, output = run("segment", folders / "raw", *SIZE, "--out", out)
     assert again == code, output
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
