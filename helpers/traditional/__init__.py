@@ -1,8 +1,8 @@
 """The traditional method: image processing with fixed rules and no training.
 
 Each step that the chapter explains is a public function with the step's name:
-`smooth`, `detect_edges`, `grow_edges`, `superpixels`, `select_nucleus`, `measure_envelope`,
-`grow_boundary`, `close_nucleus` and `trace_envelope`.
+`smooth`, `detect_edges`, `grow_edges`, `superpixels`, `select_nucleus` (or `choose_region`),
+`measure_envelope`, `grow_boundary`, `close_nucleus` and `trace_envelope`.
 `segment_nucleus` runs them in that order; `segment_background` finds the resin;
 `segment_slice` puts both together into the four classes.
 `published` has nucleus and background as the authors' own code finds them.
@@ -14,6 +14,7 @@ algorithm", and Karabag et al. (2019), doi 10.3390/jimaging5090075.
 
 from helpers.traditional import published
 from helpers.traditional.background import find_background, segment_background
+from helpers.traditional.choice import choose_region
 from helpers.traditional.constants import Constants
 from helpers.traditional.doubts import Doubt, DoubtWarning, find_doubts
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
@@ -32,6 +33,7 @@ __all__ = [
     "Constants",
     "Doubt",
     "DoubtWarning",
+    "choose_region",
     "close_nucleus",
     "detect_edges",
     "draw_labels",

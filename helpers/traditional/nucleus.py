@@ -315,7 +315,7 @@ def segment_nucleus(
     -------
     (y, x) array of bool
         Empty where no region qualifies: a slice of one grey level, one too small to hold a
-        nucleus, or one with no large region away from the border.
+        nucleus, or one without a large region that is mostly off the border.
 
     Warns
     -----
@@ -333,8 +333,8 @@ def segment_nucleus(
 
     Notes
     -----
-    Karabag et al. (2020), doi 10.1371/journal.pone.0230605, Fig 3; the last step,
-    `trace_envelope`, was added here.
+    Karabag et al. (2020), doi 10.1371/journal.pone.0230605, Fig 3. Added here: the
+    last step, `trace_envelope`, and `choose_region` in place of the nearest one.
 
     Examples
     --------
