@@ -346,7 +346,7 @@ def segment_nucleus(
     >>> image[from_centre < 119] = 100
     >>> image[from_centre < 110] = 155
     >>> nucleus = segment_nucleus(image, pixel_size_nm=20)
-    >>> f"{np.mean(nucleus == (from_centre < 115)):.2f} of the pixels are right"
+    >>> f"{np.mean(nucleus == (from_centre < 113)):.2f} of the pixels are right"
     '1.00 of the pixels are right'
     """
     constants = constants or Constants.at(pixel_size_nm)
