@@ -14,7 +14,7 @@ PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests --durations=10 --durati
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-students test-real test-oldest test-colab notebooks students bench serve classroom links pdf clean pins
+.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-students test-real test-oldest test-colab notebooks students bench serve classroom slides links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ classroom: notebooks students ## fill folders to hand out to a class: make class
 	$(BIN)/python tools/fill_classroom.py "$(CLASSROOM)" --students $(STUDENTS) \
 	  --teacher $(NOTEBOOKS) $(if $(WHEELS),--wheels) $(if $(PLATFORM),--platform $(PLATFORM)) \
 	  $(if $(STUDENTS_PYTHON),--python $(STUDENTS_PYTHON))
+
+slides: setup ## make slides of the two-hour course's chapters in _build/slides (after make book)
+	$(BIN)/python tools/build_slides.py
 
 links: setup ## ask every external address of the pages whether it still answers (needs the internet)
 	$(BIN)/python tools/check_links.py
