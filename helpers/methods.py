@@ -271,7 +271,7 @@ def _single_slices(method: Method, stack: Stack, slices) -> str:
         return "was there"
     with warnings.catch_warnings():
         # Slices beyond the ends of the nucleus have none, and the scores say what is wrong.
-        warnings.simplefilter("ignore", helpers.traditional.DoubtWarning)
+        warnings.simplefilter("ignore", helpers.traditional.doubts.DoubtWarning)
         _evaluate(segment, stack, about, slices)
     return "computed"
 

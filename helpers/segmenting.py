@@ -57,7 +57,7 @@ class Segmentation:
     table : DataFrame
         A row a slice: ``slice``, ``z_um``, ``area_um2``, ``volume_um3``, ``grey_mean``,
         ``grey_sd``, ``doubts``.
-    doubts : tuple of helpers.traditional.Doubt
+    doubts : tuple of helpers.traditional.doubts.Doubt
         What makes the result doubtful; empty where nothing does.
     """
 

@@ -16,7 +16,6 @@ from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
 from helpers.traditional import (
     Constants,
-    DoubtWarning,
     find_doubts,
     segment_background,
     segment_nucleus,
@@ -24,9 +23,9 @@ from helpers.traditional import (
     select_nucleus,
 )
 from helpers.traditional.choice import choose_region
-from helpers.traditional.doubts import inside_frame
-from helpers.volume import find_doubts as find_doubts_of_stack
+from helpers.traditional.doubts import DoubtWarning, inside_frame
 from helpers.volume import segment_stack, segment_to_folder
+from helpers.volume.doubts import find_doubts as find_doubts_of_stack
 
 PIXEL_NM = 40.0
 

@@ -7,7 +7,7 @@ import pytest
 from tiny_network import KERAS_WARNING, small_cell, tiny_network
 
 from helpers.labels import Label
-from helpers.training import Preparation, build
+from helpers.training import build
 from helpers.training.examples import as_input
 from helpers.training.predict import (
     Segmenter,
@@ -17,6 +17,7 @@ from helpers.training.predict import (
     segment,
     tile_probabilities,
 )
+from helpers.training.prepare import Preparation
 
 tf = pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'helpers[networks]'")
 pytestmark = KERAS_WARNING

@@ -25,7 +25,7 @@ FEW = hypothesis_settings(
 SMALL_IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=70))
 
 # Slices here are small, or of one grey level: the method doubts them, see test_doubts.py.
-pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.doubts.DoubtWarning")
 
 
 def drawn_cell(shape=(400, 500), seed=0) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ from helpers.data import sources
 from helpers.data.stack import Stack
 from helpers.labels import Label
 from helpers.training import (
-    Preparation,
     Recipe,
     Split,
     class_weights,
@@ -22,7 +21,7 @@ from helpers.training import (
     load_slices,
     patch_corners,
 )
-from helpers.training.prepare import Slices, resize_labels
+from helpers.training.prepare import Preparation, Slices, resize_labels
 from helpers.training.recipe import FAMILIES
 
 SAMPLE = (71, 82, 118, 151, 170, 215, 260)

@@ -18,7 +18,7 @@ from helpers.traditional import Constants
 from helpers.volume import Rules, choose_centre, segment_stack, segment_to_folder
 
 # The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
-pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.doubts.DoubtWarning")
 
 
 def segmented(cell: Stack, **options) -> dict[int, np.ndarray]:

@@ -39,7 +39,7 @@ segment_to_folder(drawn_stack(), folder, mode=mode, workers=int(workers), progre
 """
 
 # The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
-pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.doubts.DoubtWarning")
 
 
 def content(folder: Path) -> dict[str, bytes]:

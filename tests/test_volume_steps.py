@@ -19,7 +19,7 @@ ENVELOPE, CYTOPLASM, NUCLEUS = 90.0, 140.0, 150.0
 Y, X = np.mgrid[:160, :160]
 
 # The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
-pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.DoubtWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::helpers.traditional.doubts.DoubtWarning")
 
 
 def ball(radius_px, y=80, x=80):

@@ -16,7 +16,7 @@ from helpers.traditional import published
 from helpers.traditional.background import find_background, segment_background
 from helpers.traditional.choice import choose_region
 from helpers.traditional.constants import Constants
-from helpers.traditional.doubts import Doubt, DoubtWarning, find_doubts
+from helpers.traditional.doubts import find_doubts
 from helpers.traditional.edges import detect_edges, grow_edges, smooth, superpixels
 from helpers.traditional.envelope import trace_envelope
 from helpers.traditional.nucleus import (
@@ -31,8 +31,6 @@ from helpers.traditional.slice import draw_labels, segment_slice
 
 __all__ = [
     "Constants",
-    "Doubt",
-    "DoubtWarning",
     "choose_region",
     "close_nucleus",
     "detect_edges",

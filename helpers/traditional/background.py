@@ -6,7 +6,7 @@ import numpy as np
 from helpers.labels import check_image, check_mask
 from helpers.masks import as_bytes, disk, distance_about, fill
 from helpers.traditional.constants import Constants
-from helpers.traditional.doubts import inside_frame, levels
+from helpers.traditional.doubts import RESIN_OVER_MIDDLE, inside_frame, levels
 from helpers.traditional.edges import detect_edges, smooth, superpixels
 
 USUAL_MIDDLE = 155.0
@@ -143,15 +143,19 @@ def _bright_superpixels(smoothed, nucleus, constants: Constants) -> np.ndarray:
     number = regions[inner]
     areas = np.bincount(number, minlength=1)
     sums = np.bincount(number, weights=smoothed[inner], minlength=1)
-    # In slices that are darker or brighter than the paper's, the two grey levels go along.
-    _, middle, high = levels(smoothed[::4, ::4].astype(np.uint8))
+    low, middle, high = levels(smoothed[::4, ::4].astype(np.uint8))
     shift = middle - USUAL_MIDDLE
-    nucleus_mean = constants.background_default_nucleus + (shift if abs(shift) > LIKE_USUAL else 0)
+    nucleus_mean, least = constants.background_default_nucleus, 0.0
+    if abs(shift) > LIKE_USUAL:
+        # In slices that are darker or brighter than the paper's, the grey levels go along; in those
+        # of more contrast a nucleus is more than the usual step brighter than the cell.
+        nucleus_mean += shift
+        least = middle + RESIN_OVER_MIDDLE * (high - low)
     if nucleus is not None and nucleus.any():
         nucleus_mean = float(smoothed[nucleus].mean())
     otsu = cv2.threshold(np.rint(smoothed).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)[0]
     level = min(
-        max(nucleus_mean + constants.background_nucleus_level, otsu),
+        max(nucleus_mean + constants.background_nucleus_level, otsu, least),
         max(constants.background_max_level, high - constants.background_nucleus_level),
     )
     bright = (areas > constants.background_min_area_px) & (sums > level * areas)

@@ -320,8 +320,8 @@ def segment_nucleus(
     Warns
     -----
     DoubtWarning
-        Where the slice is damaged or the nucleus implausible: see `helpers.traditional.Doubt`.
-        A frame of one grey level is cut off first.
+        Where the slice is damaged or the nucleus implausible: see
+        `helpers.traditional.doubts.Doubt`. A frame of one grey level is cut off first.
 
     Raises
     ------

@@ -26,14 +26,13 @@ from helpers.training.examples import items_of, patch_corners, stream
 from helpers.training.fit import class_weights
 from helpers.training.history import plot_history
 from helpers.training.predict import segment
-from helpers.training.prepare import Preparation, load_slices
+from helpers.training.prepare import load_slices
 from helpers.training.recipe import Recipe
 from helpers.training.split import Split
 from helpers.training.train import train
 
 __all__ = [
     "PAPER_GRID",
-    "Preparation",
     "Recipe",
     "Split",
     "build",

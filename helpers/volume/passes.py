@@ -98,7 +98,7 @@ def segment_stack(
     Warns
     -----
     DoubtWarning
-        Where slices are damaged or nuclei implausible: see `helpers.traditional.Doubt`.
+        Where slices are damaged or nuclei implausible: see `helpers.traditional.doubts.Doubt`.
 
     Raises
     ------
