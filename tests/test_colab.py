@@ -32,7 +32,7 @@ PRESENT = (
 )
 MUST_NOT_CHANGE = ("tensorflow", "keras", "numpy")
 # Not on Colab, or not for sure.
-ABSENT = ("helpers", "imagecodecs", "loky", "pooch")
+ABSENT = ("helpers", "imagecodecs", "loky", "pooch", "typer")
 # Everything that goes to the network fails at once.
 OFFLINE = {
     "PIP_NO_INDEX": "1",
@@ -69,7 +69,8 @@ def top_level(distribution):
 def wheel_again(distribution, folder):
     """Write the wheel that an installed distribution came from."""
     info = next(part for part in top_level(distribution) if part.endswith(".dist-info"))
-    tag = re.search(r"^Tag: (\S+)$", distribution.read_text("WHEEL"), re.MULTILINE)[1]
+    # The last of its tags: the first may be of Python 2.
+    tag = re.findall(r"^Tag: (\S+)$", distribution.read_text("WHEEL"), re.MULTILINE)[-1]
     path = folder / f"{info.removesuffix('.dist-info')}-{tag}.whl"
     record = []
     with zipfile.ZipFile(path, "w") as archive:
