@@ -1,7 +1,9 @@
 """A web server on this computer that can misbehave on demand."""
 
+import contextlib
 import hashlib
 import re
+import socket
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -87,7 +89,8 @@ class FaultyServer(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         for connection in list(self._connections):
-            connection.shutdown(2)
+            with contextlib.suppress(OSError):  # the client may have hung up in the meantime
+                connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
 
