@@ -10,6 +10,7 @@ import pandas as pd
 
 from helpers.data.foreign import Ids, open_labels
 from helpers.labels import Label
+from helpers.metrics.pixels import confusion_matrix
 from helpers.results.tables import score_rows
 from helpers.segmenting import LABELS, SUMMARY
 
@@ -114,9 +115,7 @@ def score(
             )
         scored = score_rows(found, true, pixel_size_nm=pixel_nm or 1.0, classes=classes)
         rows.append(scored.assign(slice=number))
-        total += np.bincount(5 * true.ravel().astype(int) + found.ravel(), minlength=25).reshape(
-            5, 5
-        )
+        total += confusion_matrix(found, true)
     by_slice = pd.concat(rows, ignore_index=True)
     wanted = [*METRICS, *(DISTANCES if pixel_nm else ())]
     by_slice = by_slice[by_slice["metric"].isin(wanted)]

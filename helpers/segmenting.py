@@ -198,6 +198,11 @@ def _measured(stack, maps, masks: Path, doubts) -> tuple[pd.DataFrame, NucleusMe
             yield number, nucleus
 
     measures = measure_nucleus(nuclei(), voxel_nm=stack.voxel_nm)
+    # A run that this one replaces may have had other slices.
+    current = {MASK_NAME.format(number) for number in stack.slice_numbers}
+    for path in masks.glob(MASK_NAME.replace("{:04d}", "[0-9]*")):
+        if path.name not in current:
+            path.unlink()
     table = measures.areas.copy()
     # The share of each slice in the volume: half the way to its neighbours.
     z_um = table["z_um"].to_numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from drawn_stack import COUNT, VOXEL_NM, drawn_slice
+from drawn_stack import COUNT, VOXEL_NM, drawn_slice, drawn_stack
 from typer.testing import CliRunner
 
 import helpers
@@ -107,6 +107,15 @@ def test_the_same_again_computes_nothing_and_ends_with_the_same_files(folders, d
     again, output = run("segment", folders / "raw", *SIZE, "--out", out)
     assert again == code, output
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+def test_masks_of_a_run_that_is_replaced_do_not_stay(tmp_path):
+    for every in (1, 2):
+        found = helpers.segment(
+            drawn_stack(), tmp_path, every=every, workers=1, progress=False, overwrite=True
+        )
+        masks = sorted(path.name for path in (tmp_path / "masks").iterdir())
+        assert masks == [f"nucleus_{number:04d}.tif" for number in found.stack.slice_numbers]
 
 
 def test_another_run_does_not_mix_with_it(folders, done):
