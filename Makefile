@@ -115,4 +115,5 @@ test-colab: setup ## every chapter with the versions that Google Colab has (need
 pins:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra book --extra test --extra networks --extra hed --extra formats \
+	  --extra field --extra live --extra strokes \
 	  --output-file requirements.txt pyproject.toml
