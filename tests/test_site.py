@@ -54,6 +54,18 @@ def test_page(phone, address, name):
     page.close()
 
 
+@pytest.mark.any_font
+def test_tables_of_sentences_are_whole_on_a_phone(phone, address):
+    page = phone.new_page()
+    page.goto(f"{address}/book/reproducing.html", wait_until="load")
+    page.set_viewport_size({"width": PHONE_PX, "height": 900})
+    tables = page.locator("table.hela-sentences")
+    assert tables.count() >= 3
+    ends = tables.evaluate_all("them => them.map(each => each.getBoundingClientRect().right)")
+    assert max(ends) <= PHONE_PX
+    page.close()
+
+
 def test_address_of_the_site_leads_to_the_start_page(browser, address):
     page = browser.new_page()
     page.goto(address)
