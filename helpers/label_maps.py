@@ -1,5 +1,6 @@
 """Label maps of a stack, kept small: in a folder that survives being interrupted, or in memory."""
 
+import hashlib
 import io
 import json
 import re
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import tifffile
 
+from helpers import tiffs
 from helpers.cache import TEMPORARY, storing, write_whole
 from helpers.labels import PALETTES, Label
 
@@ -27,28 +29,6 @@ _NAME = re.compile(r"labels_(\d{4,})\.tif")
 _COLOURS = np.full((3, 256), 0xFFFF, np.uint16)
 for _label, _colour in PALETTES["paper"].items():
     _COLOURS[:, _label] = np.multiply(_colour, 0x101)
-
-
-def resolution_tags(pixel_size_nm: float | None) -> dict:
-    """Return what `tifffile.imwrite` takes to write a pixel size into a TIFF.
-
-    Parameters
-    ----------
-    pixel_size_nm : float, optional
-
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
-    >>> resolution_tags(10)
-    {'resolution': (1000000.0, 1000000.0), 'resolutionunit': 'CENTIMETER'}
-    """
-    if pixel_size_nm is None:
-        return {}
-    pixels_per_cm = 1e7 / pixel_size_nm
-    return {"resolution": (pixels_per_cm, pixels_per_cm), "resolutionunit": "CENTIMETER"}
 
 
 class DamagedLabelMapError(RuntimeError):
@@ -92,7 +72,8 @@ class LabelMaps:
 
     What is there is complete: a file gets its name when all of it is written. Several processes
     may write into one folder. The bytes depend on the labels and the pixel size alone. The files
-    have a colour table, so that Fiji and others show the classes in the paper's colours.
+    have a colour table, so that Fiji and others show the classes in the paper's colours, and a
+    digest of their labels, checked when they are read.
 
     Parameters
     ----------
@@ -113,7 +94,7 @@ class LabelMaps:
         If `identity` has an entry that JSON cannot hold.
     ValueError
         If the folder has label maps of another identity, or files that are none of this book:
-        the pictures themselves, for example.
+        the pictures themselves, for example; or if it is a link.
     FileNotFoundError
         If there is no identity, and no folder to read.
     helpers.cache.StorageError
@@ -137,6 +118,11 @@ class LabelMaps:
             self.identity = there or {}
             return
         self.identity = as_json(identity)
+        if self.folder.is_symlink():
+            raise ValueError(
+                f"{self.folder} is a link to {self.folder.resolve()}; label maps are not written "
+                "through links, whose end may be another's. Give that folder itself."
+            )
         if there != self.identity:
             if there is None:
                 self._check_that_it_is_ours()
@@ -163,10 +149,10 @@ class LabelMaps:
         Parameters
         ----------
         folder : Path or str
-            Deleted too if that leaves it empty.
+            Deleted too if that leaves it empty. A link is left as it is.
         """
         folder = Path(folder)
-        if not folder.is_dir():
+        if not folder.is_dir() or folder.is_symlink():
             return
         if (folder / IDENTITY).is_file():
             # The identity goes last: maps without one are refused, never taken for another's.
@@ -226,7 +212,13 @@ class LabelMaps:
         """
         path = self.path(number)
         try:
-            return _checked(tifffile.imread(path, maxworkers=1), number)
+            # From memory: a damaged length asks the file for no more than it has.
+            with tifffile.TiffFile(io.BytesIO(path.read_bytes())) as tiff:
+                tiffs.check_whole(tiff, n_pages=1)
+                labels = _checked(tiff.pages.first.asarray(maxworkers=1), number)
+                if tiff.pages.first.description != _digest(labels):
+                    raise ValueError("its labels are not those that were written")
+                return labels
         except FileNotFoundError:
             have = ", ".join(map(str, self.numbers)) or "none"
             raise ValueError(f"{self.folder} has no slice {number}; it has: {have}.") from None
@@ -270,7 +262,8 @@ class LabelMaps:
             byteorder="<",
             photometric="palette",
             colormap=_COLOURS,
-            **resolution_tags(self._pixel_size_nm),
+            **tiffs.resolution_tags(self._pixel_size_nm),
+            description=_digest(labels),
             metadata=None,
             software=False,
             maxworkers=1,
@@ -339,6 +332,13 @@ def _files(folder: Path) -> dict[int, Path]:
         if match:
             found[int(match[1])] = path
     return dict(sorted(found.items()))
+
+
+def _digest(labels: np.ndarray) -> str:
+    """Return what tells these labels from all others."""
+    digest = hashlib.blake2b(f"{labels.shape} ".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(labels))
+    return f"blake2b {digest.hexdigest()}"
 
 
 def _remove(path: Path) -> None:

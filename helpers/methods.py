@@ -5,7 +5,6 @@ Each method has a process of its own: some run side by side, some one after the 
 """
 
 import importlib.util
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -14,14 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import loky
 import pandas as pd
 
 import helpers.masks
 import helpers.traditional
 import helpers.training
 import helpers.volume
-from helpers import settings
+from helpers import processes, settings
 from helpers.cache import digest_of, key_of, locked, write_whole
 from helpers.data.stack import Stack
 from helpers.label_maps import LabelMaps
@@ -167,10 +165,10 @@ def run_all(
     states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
     networks = [each for each in methods if each.family and each not in absent]
     others = [each for each in methods if not each.family]
-    at_once = min(workers or _cores(), max(1, len(others)))
+    at_once = min(workers or processes.n_cores(), max(1, len(others)))
     with progress_bar(total=len(methods), initial=len(absent), disable=not progress) as bar:
         for group, size in ((others, at_once), *(([each], 1) for each in networks)):
-            share = max(1, _cores() // size)
+            share = max(1, processes.n_cores() // size)
             for each, state in _side_by_side(group, size, bar, stack, seed, share):
                 states[each] = state
                 bar.update()
@@ -215,7 +213,7 @@ def _side_by_side(group, size: int, bar, *arguments):
     """Run methods in processes of their own; yield each with its state and minutes."""
     if not group:
         return
-    executor = loky.ProcessPoolExecutor(max_workers=size, initializer=_be_quiet)
+    executor = processes.start(size, quiet=True)
     try:
         with TemporaryDirectory() as folder:
             notes = {each: Path(folder) / str(at) for at, each in enumerate(group)}
@@ -235,11 +233,6 @@ def _side_by_side(group, size: int, bar, *arguments):
     executor.shutdown()
 
 
-def _be_quiet() -> None:
-    """Drop what TensorFlow says of drivers before it can be told not to; errors are exceptions."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-
-
 def _work(chosen: Settings, method: Method, note: Path, stack, seed, workers) -> tuple[str, float]:
     start = time.perf_counter()
     with settings.using(chosen):
@@ -256,10 +249,6 @@ def _work(chosen: Settings, method: Method, note: Path, stack, seed, workers) ->
 def _note(method: Method, note: Path) -> str:
     text = note.read_text(encoding="utf-8") if note.exists() else ""
     return f"{method.method}, {method.run}" + (f": {text}" if text else "")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _single_slices(method: Method, stack: Stack, slices) -> str:

@@ -14,10 +14,10 @@ import pandas as pd
 import tifffile
 
 import helpers
-from helpers import data, machine
+from helpers import data, machine, tiffs
 from helpers.cache import write_whole
 from helpers.data.stack import DOUBTFUL, Stack
-from helpers.label_maps import LabelMaps, resolution_tags
+from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.masks import as_bytes
 from helpers.show.figures import outline
@@ -227,7 +227,7 @@ def _write_mask(path: Path, nucleus: np.ndarray, pixel_size_nm: float) -> None:
         compression="zlib",
         metadata=None,
         software=False,
-        **resolution_tags(pixel_size_nm),
+        **tiffs.resolution_tags(pixel_size_nm),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     content = buffer.getvalue()

@@ -1,5 +1,8 @@
 """What can be opened: a row for every form, with what happens: opened, asked, or refused."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -644,3 +647,96 @@ def test_a_given_range_is_kept_for_all_types():
     for dtype in (np.uint16, np.int16, np.int32, np.float32, np.float64):
         found = rule.apply(np.array([[-5 if dtype != np.uint16 else 0, 500, 2000]], dtype))
         assert found.tolist() == [[0, 128, 255]]
+
+
+def one_after_another(folder, volume):
+    with tifffile.TiffWriter(folder / "cell.tif") as tiff_:
+        for picture in volume:
+            tiff_.write(picture, contiguous=False)
+    return folder / "cell.tif"
+
+
+CUT = {
+    "one block": tiff(photometric="minisblack"),
+    "ImageJ": tiff(imagej=True),
+    "OME": tiff(ome=True),
+    "compressed": tiff(compression="zlib"),
+    "no metadata": tiff(metadata=None, photometric="minisblack"),
+    "BigTIFF": tiff(bigtiff=True),
+    "a slice after another": one_after_another,
+}
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("form", CUT)
+def test_a_tiff_that_was_copied_in_part_is_no_shorter_stack(tmp_path, form, share):
+    path = CUT[form](tmp_path, np.repeat(EIGHT, 7, axis=0))
+    assert len(open_stack(path, voxel_nm=VOXEL_NM)) == 42
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"cell\.tif is cut off: it has \d+ bytes.*Copy it again"):
+        open_stack(path, voxel_nm=VOXEL_NM)
+
+
+def test_a_slice_that_was_copied_in_part_is_named(tmp_path):
+    for number in (1, 2, 3):
+        tifffile.imwrite(tmp_path / f"slice_{number}.tif", EIGHT[number])
+    whole = (tmp_path / "slice_2.tif").read_bytes()
+    (tmp_path / "slice_2.tif").write_bytes(whole[:-10])
+    cell = open_stack(tmp_path, voxel_nm=VOXEL_NM)
+    np.testing.assert_array_equal(cell.image(3), EIGHT[3])
+    with pytest.raises(ValueError, match=r"slice 2, .*cannot be read: .*slice_2\.tif is cut off"):
+        cell.image(2)
+
+
+def test_pages_that_lead_back_are_damage(tmp_path):
+    path = one_after_another(tmp_path, EIGHT)
+    with tifffile.TiffFile(path) as tiff_:
+        first, last = tiff_.pages[0].offset, tiff_.pages[5].offset
+        n_tags = len(tiff_.pages[5].tags)
+    with path.open("r+b") as file:
+        file.seek(last + 2 + 12 * n_tags)
+        file.write(first.to_bytes(4, "little"))
+    with pytest.raises(ValueError, match="lead back"):
+        open_stack(path, voxel_nm=VOXEL_NM)
+
+
+def test_a_header_that_asks_for_more_than_the_memory_is_refused_unread(tmp_path):
+    def chunk(name, content):
+        check = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+    size = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", size), chunk(b"IDAT", zlib.compress(bytes(9))), chunk(b"IEND", b""))
+    (tmp_path / "slice_1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    with pytest.raises(ValueError, match=r"slice 1, .*40000000000 pixels.*save it as a TIFF"):
+        open_stack(tmp_path, voxel_nm=VOXEL_NM)
+
+    path = tiff(compression="zlib")(tmp_path, EIGHT[:1])
+    with tifffile.TiffFile(path) as tiff_:
+        place = tiff_.pages[0].tags["ImageLength"].valueoffset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write((60_000).to_bytes(2, "little"))
+    with pytest.raises(ValueError, match=r"is damaged: its header says that page 1 is 60000 x 30"):
+        open_stack(path, voxel_nm=VOXEL_NM)
+
+
+@pytest.mark.filterwarnings("ignore:.*zero-size array")
+def test_a_tiff_of_no_pixels_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "slice_1.tif", np.zeros((0, 0), np.uint8))
+    with pytest.raises(ValueError, match=r"slice 1 .*shape \(0, 0\).*at least one pixel"):
+        open_stack(tmp_path, voxel_nm=VOXEL_NM)
+
+
+def test_a_zarr_store_with_chunks_missing_says_so(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.open(
+        str(tmp_path / "cell.zarr"), mode="w", shape=SHAPE, chunks=(3, 10, 30), dtype="u1"
+    )
+    array[:] = EIGHT
+    assert open_stack(tmp_path / "cell.zarr", voxel_nm=VOXEL_NM).notes == ()
+    chunks = [p for p in (tmp_path / "cell.zarr").rglob("*") if p.is_file()]
+    next(path for path in chunks if not path.name.startswith((".z", "zarr"))).unlink()
+    found = open_stack(tmp_path / "cell.zarr", voxel_nm=VOXEL_NM)
+    assert "has 3 of 4 chunks; what the others would hold is read as 0" in found.notes[0]

@@ -27,6 +27,8 @@ FLOORS = (
         "label_maps",
         "exercises",
         "progress",
+        "tiffs",
+        "processes",
     },
     {"phantom"},
     {"data", "show"},

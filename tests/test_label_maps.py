@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -47,9 +48,7 @@ def test_bytes_depend_on_labels_alone(tmp_path, labels):
     two = LabelMaps(tmp_path / "two", {"b": 2}).write(7, np.asfortranarray(labels))
     assert one.read_bytes() == two.read_bytes()
     with tifffile.TiffFile(one) as file:
-        assert not {"DateTime", "Software", "ImageDescription"} & {
-            tag.name for tag in file.pages[0].tags
-        }
+        assert not {"DateTime", "Software"} & {tag.name for tag in file.pages[0].tags}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +174,59 @@ def test_a_cut_file_is_reported_with_its_slice(maps, labels, keep):
     assert maps.missing([4, 5, 6]) == (4, 5)
     maps.write(5, labels)
     assert maps.damaged() == ()
+
+
+def test_no_flipped_bit_reads_as_another_map(maps, labels):
+    path = maps.write(3, labels)
+    whole = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        colours = tiff.pages[0].tags["ColorMap"]
+    places = set(range(len(whole))) - {colours.valueoffset + each for each in range(2 * 768)}
+    damaged = 0
+    for bit in sorted(8 * place + each for place in places for each in range(8)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            # What only concerns how the file is shown, such as its resolution, may go unseen.
+            np.testing.assert_array_equal(maps.read(3), labels)
+        except DamagedLabelMapError:
+            damaged += 1
+    assert damaged > 4 * len(places)
+
+
+def test_a_header_that_asks_for_gigabytes_is_damaged_before_it_is_read(maps, labels):
+    path = maps.write(3, labels)
+    with tifffile.TiffFile(path) as tiff:
+        place = tiff.pages[0].tags["ImageWidth"].valueoffset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write((2**30).to_bytes(4, "little"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedLabelMapError, match=r"slice 3.*40 x 1073741824.*cannot hold"):
+            maps.read(3)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_map_of_other_labels_than_were_written_is_damaged(maps, labels):
+    path = maps.write(3, labels)
+    tifffile.imwrite(path, labels[::-1], photometric="minisblack", metadata=None)
+    with pytest.raises(DamagedLabelMapError, match=r"slice 3.*not those that were written"):
+        maps.read(3)
+    assert maps.missing([3]) == (3,)
+
+
+def test_label_maps_are_not_written_through_a_link(tmp_path, maps, labels):
+    maps.write(3, labels)
+    link = tmp_path / "link"
+    link.symlink_to(maps.folder, target_is_directory=True)
+    with pytest.raises(ValueError, match=r"link is a link to .*run; label maps are not written"):
+        LabelMaps(link, {"another": 1}, overwrite=True)
+    LabelMaps.discard(link)
+    assert LabelMaps(link).read(3).any()
 
 
 def test_a_picture_that_is_no_label_map_is_damaged(maps):

@@ -12,6 +12,8 @@ import scipy.io
 import tifffile
 from PIL import Image, ImageMode
 
+from helpers import tiffs
+
 TIFF, PNG, JPEG, MATLAB, NUMPY = "TIFF", "PNG", "JPEG", "MATLAB", "NumPy"
 DIGITAL_MICROGRAPH = "Digital Micrograph"
 KINDS = {
@@ -27,7 +29,7 @@ KINDS = {
 # What decoders raise on a damaged file: SyntaxError is Pillow's, RuntimeError imagecodecs'.
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, IndexError, KeyError, RuntimeError, TypeError),
-    *(struct.error, EOFError),
+    *(struct.error, EOFError, MemoryError, Image.DecompressionBombError),
     tifffile.TiffFileError,  # in old versions of tifffile not a ValueError
 )
 _NUMBER = re.compile(r"[0-9]+")
@@ -212,6 +214,8 @@ def read_picture(path: Path, page: int = 0, variable: str | None = None) -> Pict
     kind = KINDS[path.suffix.lower()]
     if kind == TIFF:
         with tifffile.TiffFile(path) as tiff:
+            if len(tiff.pages) == 1:  # A stack was checked when it was opened.
+                tiffs.check_whole(tiff)
             found = tiff.pages[page]
             return _of_tiff(found.asarray(), found.keyframe)
     if kind in (PNG, JPEG):

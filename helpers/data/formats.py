@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 
+from helpers import tiffs
 from helpers.data.folders import (
     JPEG,
     KINDS,
@@ -42,6 +44,9 @@ ENDINGS = (*KINDS, *RSCIIO, *HDF5, ".zarr", ".npz", ".nrrd", ".nhdr", ".nii", ".
 
 MANY_CHANNELS = 5
 """From this many "channels" or "times" without a depth on, they are taken for slices."""
+
+# Pillow takes more for a picture that is made to fill the memory.
+_MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
 
 _AXIS_NAMES = {"c": "channels", "t": "times", "s": "colours"}
 
@@ -431,9 +436,18 @@ def _attempt(task: Callable, places: Mapping, variable: str | None, number: int)
         raise
     except UNREADABLE as error:
         raise ValueError(
-            f"slice {number}, {path}, cannot be read: {str(error).rstrip('.')}. "
+            f"slice {number}, {path}, cannot be read: {_why(error)}. "
             "Replace the file, or take it out of the folder."
         ) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"{str(error).split(',')[0]}, and PNG and JPEG files may have {_MOST_PIXELS} pixels; "
+            "if the slice is that large, save it as a TIFF"
+        )
+    return str(error).rstrip(".") or f"{type(error).__name__}, the file is too large for the memory"
 
 
 def _voxel_of_file(path: Path) -> dict[str, float]:
@@ -451,6 +465,7 @@ def _of_tiff(path: Path, *, channel, axes) -> Slices:
     """Open a TIFF of one page or many; hyperstacks by their axes."""
     try:
         with tifffile.TiffFile(path) as tiff:
+            tiffs.check_whole(tiff)
             pages, series = list(tiff.pages), tiff.series
             page, first = pages[0], series[0]
             voxel_nm = _voxel_of_tiff(tiff)
@@ -464,6 +479,8 @@ def _of_tiff(path: Path, *, channel, axes) -> Slices:
                 names, outer = "z", (len(places),)
             # One page that names a stack after it, as ImageJ writes above 4 GB.
             is_mapped = len(pages) == 1 and first.ndim > page.ndim
+    except tiffs.CutOffError:
+        raise
     except UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a TIFF: {error}.") from error
     notes = [f"Left out: {len(small)} thumbnails, pages smaller than the others."] if small else []

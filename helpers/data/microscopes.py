@@ -372,7 +372,19 @@ def open_zarr(path: Path, dataset: str | None = None) -> Block:
             axes = axes if len(set(axes)) == len(axes) else None
         voxel_nm = voxel_nm or _voxel_of_attributes(found.attrs)
     read = partial(_read_zarr, path, name)
-    return Block(read, tuple(found.shape), np.dtype(found.dtype), axes, voxel_nm)
+    notes = _missing_chunks(found, path)
+    return Block(read, tuple(found.shape), np.dtype(found.dtype), axes, voxel_nm, notes)
+
+
+def _missing_chunks(array, path: Path) -> tuple[str, ...]:
+    """Say how many chunks are not there: empty ones need not be, and a store may be incomplete."""
+    missing = array.nchunks - array.nchunks_initialized
+    if not missing:
+        return ()
+    return (
+        f"{path} has {array.nchunks_initialized} of {array.nchunks} chunks; what the others would "
+        f"hold is read as {array.fill_value}. If it was copied, was it copied whole?",
+    )
 
 
 def _arrays_of(group, within: str = "") -> list[str]:

@@ -1,7 +1,6 @@
 """Slices read one after the other, and prepared ahead by other cores."""
 
 import itertools
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,8 +8,8 @@ from concurrent.futures import Executor, Future
 
 import cv2
 import numpy as np
-from loky import get_reusable_executor
 
+from helpers import processes
 from helpers.data.stack import Stack
 
 
@@ -137,11 +136,10 @@ def workers_of(count: int | None) -> tuple[Executor, int]:
     executor : Executor
     ahead : int
     """
-    count = count or _cores()
+    count = count or processes.n_cores()
     if count == 1:
         return _Here(), 2
-    # On a busy machine a worker may wait longer than loky's ten seconds for its next slice.
-    return get_reusable_executor(max_workers=count, timeout=120), 2 * count
+    return processes.reuse(count), 2 * count
 
 
 class _Here(Executor):
@@ -161,7 +159,3 @@ def _alone(function, *arguments):
         return function(*arguments)
     finally:
         cv2.setNumThreads(threads)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
