@@ -14,7 +14,7 @@ PYTEST := PYTHONPATH=tools $(BIN)/pytest -p report_tests --durations=10 --durati
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-students test-real test-oldest test-colab notebooks students bench serve classroom slides links pdf clean pins
+.PHONY: help setup book test forget-reports lint test-helpers test-notebooks test-running test-site test-students test-real test-oldest test-colab attack notebooks students bench serve classroom slides links pdf clean pins
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ test-students: setup ## execute the students' notebooks, profile smoke, with the
 test-real: setup ## the tests of real data alone, on the files in HELA_DATA_DIR, and all that was told
 	PART=$(or $(PART),real) $(PYTEST) -n 2 -m real
 	@$(BIN)/python tools/report_tests.py
+
+# A quarter of an hour at most. KEEP=1 puts the table that it prints onto the page of promises.
+attack: setup ## kill runs, flip bits, break files and servers, and count what survives
+	$(BIN)/python tests/attack/campaign.py $(if $(KEEP),--keep)
 
 notebooks: setup ## make .ipynb files from the chapters, in _build/notebooks
 	@$(BIN)/python tools/convert_notebooks.py $(NOTEBOOKS)

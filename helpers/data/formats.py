@@ -267,7 +267,7 @@ def _of_block(block: Block, where: str, *, channel, axes) -> Slices:
         where,
         tuple(range(1, plan.count + 1)),
         True,
-        partial(_read_block, block, plan),
+        partial(_read_block, block, plan, where),
         lambda number: (shape, block.dtype),
         {axis: length for axis, length in block.voxel_nm.items() if axis in "zyx"},
         (*block.notes, *plan.notes),
@@ -275,8 +275,16 @@ def _of_block(block: Block, where: str, *, channel, axes) -> Slices:
     )
 
 
-def _read_block(block: Block, plan: "_Plan", number: int) -> Picture:
-    pixels = np.asarray(block.read(plan.index(number - 1)))
+def _read_block(block: Block, plan: "_Plan", where: str, number: int) -> Picture:
+    try:
+        pixels = np.asarray(block.read(plan.index(number - 1)))
+    except ModuleNotFoundError:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(
+            f"slice {number} of {where} cannot be read: {_why(error)}. Is the file whole? Copy it "
+            "again from where it came from."
+        ) from error
     left = [axis for axis in plan.axes if axis in "yxs"]
     return Picture(np.transpose(pixels, [left.index(axis) for axis in "yxs" if axis in left]))
 

@@ -209,6 +209,8 @@ def _sign_of_mrc(path: Path) -> tuple[np.dtype, str]:
     """
     with path.open("rb") as file:
         header = file.read(1024)
+    if len(header) < 1024:
+        raise ValueError(f"{path} is cut off: an MRC file begins with 1024 bytes of header.")
     order = ">" if header[212:213] == b"\x11" else "<"
     (mode,) = struct.unpack_from(order + "i", header, 12)
     if mode != 0:

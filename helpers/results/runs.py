@@ -1,5 +1,6 @@
 """Runs on disk: for each method and run a folder with label maps, a table and a record."""
 
+import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,9 @@ from helpers.label_maps import IDENTITY, LabelMaps
 from helpers.results.tables import COLUMNS, as_table, check_name, read_csv, write_csv
 
 RECORD, TABLE, MAPS = "record.json", "table.csv", "maps"
+# Entries of the record's file beside the record: of what was written, to tell damage.
+_OF_RECORD, _OF_TABLE = "digest_of_record", "digest_of_table"
+_AGAIN = "Evaluate the run again, or copy its folder again from where it came from."
 
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
@@ -262,10 +266,22 @@ def save_run(record: Record, table: pd.DataFrame) -> None:
     helpers.cache.StorageError
         If they cannot be written.
     """
-    write_whole(record.folder / TABLE, write_csv(as_table(table)))
+    rows = write_csv(as_table(table))
+    write_whole(record.folder / TABLE, rows)
     # The record goes last: it names the slices that the table has.
-    content = json.dumps(asdict(record), indent=1, allow_nan=False) + "\n"
-    write_whole(record.folder / RECORD, content.encode())
+    content = {**asdict(record), _OF_TABLE: _digest(rows)}
+    content[_OF_RECORD] = _digest(_plain(content))
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_whole(record.folder / RECORD, text.encode())
+
+
+def _digest(content: bytes | str) -> str:
+    content = content if isinstance(content, bytes) else content.encode()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _plain(content: dict) -> str:
+    return json.dumps(content, sort_keys=True)
 
 
 def found_run(record: Record) -> tuple[Record | None, pd.DataFrame | None]:
@@ -307,15 +323,26 @@ def read_record(folder: Path) -> Record:
     OSError
         If the file is not there or cannot be read.
     ValueError
-        If it is damaged, or of another run than its folder's name says.
+        If it is not as it was written, or of another run than its folder's name says.
     """
-    record = Record.from_json(json.loads((folder / RECORD).read_bytes()))
+    return _read_record(folder)[0]
+
+
+def _read_record(folder: Path) -> tuple[Record, str]:
+    """Read a record, and the digest that the table must have."""
+    content = json.loads((folder / RECORD).read_bytes())
+    digests = {}
+    if isinstance(content, dict):
+        digests = {name: content.pop(name, None) for name in (_OF_RECORD, _OF_TABLE)}
+    record = Record.from_json(content)
     if (record.method, record.run) != (folder.parent.name, folder.name):
         raise ValueError(
             f"it is run {record.run} of {record.method}, copied or renamed. Give its folders these "
             "names again, or move it away."
         )
-    return record
+    if digests[_OF_RECORD] != _digest(_plain({**content, _OF_TABLE: digests[_OF_TABLE]})):
+        raise ValueError(f"{RECORD} is not as it was written. {_AGAIN}")
+    return record, digests[_OF_TABLE]
 
 
 def read_run(folder: Path) -> tuple[Record, pd.DataFrame]:
@@ -336,13 +363,15 @@ def read_run(folder: Path) -> tuple[Record, pd.DataFrame]:
     ValueError
         If a file is damaged, or the two do not belong together.
     """
-    record = read_record(folder)
+    record, digest = _read_record(folder)
     table = read_csv(folder / TABLE)
     lacks = sorted(set(record.slices) - set(table["slice"]))
     if lacks:
         raise ValueError(f"the table lacks slices of the record: {lacks}.")
     if set(table["method"]) - {record.method} or set(table["run"]) - {record.run}:
         raise ValueError("table and record are of different runs.")
+    if digest != _digest((folder / TABLE).read_bytes()):
+        raise ValueError(f"{TABLE} is not as it was written. {_AGAIN}")
     return record, table
 
 
