@@ -4,11 +4,13 @@ import functools
 import io
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import nbformat
@@ -81,7 +83,7 @@ def notebooks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory, notebooks):
-    """Start JupyterLab with settings and folders of its own; return its address."""
+    """Start JupyterLab with settings and folders of its own; return its address and token."""
     own = tmp_path_factory.mktemp("jupyter")
     for name, content in SETTINGS.items():
         file = own / "settings" / f"{name}.jupyterlab-settings"
@@ -105,7 +107,9 @@ def jupyter(tmp_path_factory, notebooks):
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"]
-    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={notebooks}"]
+    # Even a test's server runs no code for others on this computer.
+    token = secrets.token_hex(16)
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={notebooks}"]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
     command += ["--LabApp.extension_manager=readonly"]  # it would start node to find a registry
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
@@ -126,7 +130,7 @@ def jupyter(tmp_path_factory, notebooks):
                 if server.poll() is not None or time.monotonic() > until:
                     pytest.fail(f"JupyterLab does not answer:\n{log.read_text()[-3000:]}")
                 time.sleep(0.3)
-        yield address
+        yield address, token
     finally:
         # The kernels too: they are of the server's group.
         os.killpg(server.pid, signal.SIGTERM)
@@ -140,10 +144,11 @@ def jupyter(tmp_path_factory, notebooks):
 @pytest.fixture
 def lab(browser, jupyter):
     """Open a chapter, run it to its last explorer and return the page; end its kernel after."""
+    address, token = jupyter
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
 
     def run(name, what=RUN_TO_LAST_EXPLORER):
-        page.goto(f"{jupyter}/doc/tree/{name}.ipynb?reset")
+        page.goto(f"{address}/doc/tree/{name}.ipynb?reset&token={token}")
         page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=START_S * 1000
         )
@@ -224,6 +229,13 @@ def test_sliders_change_the_picture(lab, notebooks, name):
                 shown = control.locator(".widget-readout").inner_text()
                 expect(handle).to_have_attribute("aria-valuetext", shown)
             assert explorer.get_by_text("No picture at").count() == 0
+
+
+def test_the_server_wants_its_token(jupyter):
+    address, _ = jupyter
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        direct.open(f"{address}/api/contents", timeout=20)
 
 
 def test_chart_and_surface_answer_without_a_widget(lab):

@@ -316,7 +316,8 @@ def styled(table: pd.DataFrame) -> Styler:
     """
     digits = {"parameters (M)": 1, "steps": 0, "minutes": 1, "s a step": 2}
     formats = {name: f"{{:,.{digits.get(name, 3)}f}}" for name in table}
-    return table.style.format(formats, na_rep="none")
+    style = table.style.format(formats, na_rep="none", escape="html")
+    return style.format_index(escape="html", axis=0).format_index(escape="html", axis=1)
 
 
 LOOKS = 3
