@@ -112,6 +112,18 @@ def test_parameters_are_those_of_the_paper():
     assert networks.count_parameters(built("vgg16_segnet")).encoder == 14_714_688
 
 
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("vgg16_segnet", 16 - 3),  # three fully connected layers are cut off
+        ("resnet18_deeplabv3plus", 18 - 1),
+        ("paper_unet", 10),
+    ],
+)
+def test_depth_is_what_the_names_count(name, depth):
+    assert networks.count_depth(built(name)) == depth
+
+
 @pytest.mark.parametrize(("layers", "convolutions"), [(10, 4), (15, 7), (20, 10)])
 def test_the_paper_tried_three_depths(layers, convolutions):
     nodes = flatten(networks.paper_unet(layers=layers))

@@ -20,7 +20,12 @@ if keras.config.backend() != "tensorflow":
         "Set the environment variable KERAS_BACKEND to tensorflow and start Python again."
     )
 
-from helpers.networks.describe import count_parameters, flatten, receptive_field
+from helpers.networks.describe import (
+    count_depth,
+    count_parameters,
+    flatten,
+    receptive_field,
+)
 from helpers.networks.inception import inception_resnet_v2_deeplabv3plus
 from helpers.networks.layers import freeze_encoder
 from helpers.networks.pictures import (
@@ -56,6 +61,7 @@ NETWORKS = {
 
 __all__ = [
     "KINDS",
+    "count_depth",
     "count_parameters",
     "draw",
     "draw_start",

@@ -165,6 +165,33 @@ def count_parameters(model: keras.Model) -> ParameterCount:
     return ParameterCount(sum(layer.count_params() for layer in encoders), model.count_params())
 
 
+def count_depth(model: keras.Model) -> int:
+    """Count the convolutions that the deepest path through a network's encoder passes.
+
+    With the fully connected layers of the classifier, which a segmentation does not have, this is
+    what a name such as ResNet18 counts.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From one of the functions of `helpers.networks`.
+
+    Returns
+    -------
+    int
+        Of the pretrained part; of the whole network if it has none.
+    """
+    nodes = flatten(model)
+    everywhere = not any(node.in_encoder for node in nodes)
+    depths: list[int] = []
+    for node in nodes:
+        counts = node.is_convolution and (node.in_encoder or everywhere)
+        depths.append(max((depths[i] for i in node.sources), default=0) + counts)
+    return max(
+        depth for depth, node in zip(depths, nodes, strict=True) if node.in_encoder or everywhere
+    )
+
+
 def receptive_field(model: keras.Model) -> ReceptiveField:
     """Find what an output pixel can depend on, by following the layers back to the input.
 
