@@ -15,7 +15,7 @@ import tifffile
 
 import helpers
 from helpers import data, machine, tiffs
-from helpers.cache import write_whole
+from helpers.cache import locked, write_whole
 from helpers.data.stack import DOUBTFUL, Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
@@ -25,6 +25,7 @@ from helpers.show.galleries import MAX_WIDTH_PX, Panel, gallery
 from helpers.show.page_html import PageHtml, whole_page
 from helpers.show.surfaces import surface
 from helpers.traditional.doubts import Doubt
+from helpers.volume.ahead import LeftOutWarning
 from helpers.volume.measures import NucleusMeasures, measure_nucleus
 from helpers.volume.passes import segment_to_folder
 
@@ -153,6 +154,25 @@ def segment(
     doubts = [
         Doubt("opened", None, _without_mark(n)) for n in stack.notes if n.startswith(DOUBTFUL)
     ]
+    with locked(out, f"segments {stack.name}"):
+        return _segment(
+            stack,
+            where,
+            out,
+            doubts,
+            mode=mode,
+            centre=centre,
+            workers=workers,
+            errors=errors,
+            progress=progress,
+            overwrite=overwrite,
+        )
+
+
+def _segment(
+    stack: Stack, where, out: Path, doubts: list[Doubt], *, mode: str, **options
+) -> Segmentation:
+    """Segment, measure and write, while no other process writes to the folder."""
     found: list[Doubt] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -160,16 +180,12 @@ def segment(
             stack,
             out / LABELS,
             mode=mode,
-            centre=centre,
-            workers=workers,
-            errors=errors,
-            progress=progress,
-            overwrite=overwrite,
             doubts=found,
+            **options,
         )
     left_out = set(stack.slice_numbers) - set(maps.numbers)
     for warning in caught:
-        if not any(f"Slice {number} " in str(warning.message) for number in left_out):
+        if not isinstance(warning.message, LeftOutWarning):  # Said as a doubt, below.
             warnings.warn_explicit(warning.message, warning.category, warning.filename, 1)
     doubts += [Doubt("slice left out", number, "It could not be read.") for number in left_out]
     doubts += found

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 import helpers
 from helpers import scoring, segmenting
+from helpers.cache import locked
 from helpers.command import BAD_INPUT, DOUBTS, app
 from helpers.labels import Label
 
@@ -107,6 +109,25 @@ def test_the_same_again_computes_nothing_and_ends_with_the_same_files(folders, d
     again, output = run("segment", folders / "raw", *SIZE, "--out", out)
     assert again == code, output
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+def test_one_writer_at_a_time_in_a_folder(tmp_path):
+    holds, may_end, ended = threading.Event(), threading.Event(), []
+
+    def hold():
+        with locked(tmp_path, "segments the same"):
+            holds.set()
+            may_end.wait(60)
+            ended.append(not (tmp_path / "nucleus.csv").exists())
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert holds.wait(10)
+    threading.Timer(1, may_end.set).start()
+    helpers.segment(drawn_stack(), tmp_path, every=4, workers=1, progress=False)
+    other.join()
+    assert ended == [True], "nothing was written while the folder was another's"
+    assert (tmp_path / "nucleus.csv").exists()
 
 
 def test_masks_of_a_run_that_is_replaced_do_not_stay(tmp_path):

@@ -1,6 +1,7 @@
 """What readers of the built pages can count on: light pages, no network, keys, touch, colours."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import watch
 from built_site import SITE, pages, soup_of
 from PIL import Image
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.site
 
@@ -292,3 +294,28 @@ def test_page_is_accessible(page, name, mode):
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     said = [(each["id"], len(each["nodes"]), each["nodes"][0]["html"][:200]) for each in found]
     assert said == []
+
+
+# Previews
+
+
+def test_words_and_citations_show_what_they_mean(page):
+    page.goto((SITE / "notebooks" / "06_vgg16.html").as_uri())
+    box = page.locator(".hela-preview")
+    word = page.locator(".bd-article a[href*='glossary.html#term-']").first
+    word.hover()
+    expect(box).to_be_visible()
+    assert len(box.inner_text()) > 20
+    assert word.get_attribute("aria-describedby") == box.get_attribute("id")
+    box.hover()
+    page.wait_for_timeout(400)
+    expect(box).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    citation = page.locator(".bd-article a[href*='references.html#']").first
+    citation.focus()
+    expect(box).to_contain_text(re.compile(r"\b(19|20)\d\d\b"))
+    right = box.evaluate("box => box.getBoundingClientRect().right")
+    assert right <= SCREEN["width"]
+    page.keyboard.press("Tab")
+    expect(citation).not_to_have_attribute("aria-describedby", "hela-preview")

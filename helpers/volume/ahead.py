@@ -30,6 +30,20 @@ class SliceError(RuntimeError):
         self.number = number
 
 
+class LeftOutWarning(UserWarning):
+    """A slice could not be read, and the stack is segmented without it.
+
+    Attributes
+    ----------
+    number : int
+        The slice.
+    """
+
+    def __init__(self, number: int, reason: object):
+        super().__init__(f"Slice {number} is left out: {reason}")
+        self.number = number
+
+
 def order(numbers: tuple[int, ...], centre: int) -> list[int]:
     """Order slices as the two passes meet them: the centre, then one up, one down, and so on.
 
@@ -108,7 +122,7 @@ def prepare_ahead(
         except Exception as error:
             image, future = None, None
             if errors == "skip":
-                warnings.warn(f"Slice {number} is left out: {error}", stacklevel=2)
+                warnings.warn(LeftOutWarning(number, error), stacklevel=2)
             else:
                 # It is raised in its turn, when the slices before it are finished.
                 future = Future()
