@@ -31,6 +31,14 @@ class Mode(str, Enum):
     published = "published"
 
 
+class Features(str, Enum):
+    """What a forest learns from."""
+
+    hand_made = "hand-made"
+    vgg16 = "VGG16"
+    both = "both"
+
+
 Pattern = Annotated[
     str | None,
     typer.Option(
@@ -63,6 +71,17 @@ def segment(
     mode: Annotated[Mode, typer.Option(help="The book's method, or that of the paper.")] = (
         Mode.improved
     ),
+    strokes: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of strokes on some of the slices: a random forest learns from them, instead "
+            "of the traditional method. Needs scikit-learn."
+        ),
+    ] = None,
+    features: Annotated[
+        Features,
+        typer.Option(help="What the forest learns from; VGG16 and both need TensorFlow."),
+    ] = Features.hand_made,
     every: Annotated[
         int, typer.Option(min=1, help="Take every slice, every second one, ... to try it out.")
     ] = 1,
@@ -141,6 +160,8 @@ def segment(
             stack,
             out,
             mode=mode.value,
+            strokes=strokes,
+            features=features.value,
             every=every,
             centre=centre,
             workers=workers,

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 import helpers.masks
+import helpers.postprocessing
+import helpers.strokes
 import helpers.traditional
 import helpers.training
 import helpers.volume
@@ -53,8 +55,9 @@ class Method:
     method, run : str
         The method is named as its published curve is, so that both get one colour.
     work : str
-        ``2D``, ``improved`` or ``published`` (see `helpers.volume.segment_stack`), or the name of a
-        network in `helpers.networks`.
+        ``2D``, ``improved`` or ``published`` (see `helpers.volume.segment_stack`), ``strokes:``
+        with a kind of features (see `helpers.strokes`), or the name of a network in
+        `helpers.networks`.
     family : str, optional
         Of the network's recipe; see `helpers.training.Recipe.of`.
     """
@@ -75,6 +78,15 @@ METHODS = (
     Method("U-Net", "no skips", "paper_unet", "unet"),
 )
 """The five methods of the paper; the traditional one in three ways."""
+
+ALSO = (
+    Method("strokes", "20 strokes", "strokes: hand-made"),
+    Method("strokes", "20 strokes and VGG16", "strokes: both"),
+)
+"""Not in the paper: strokes on training slices, by a rule from the ground truth, and a forest."""
+
+STROKES, STROKE_SLICES = 20, 5
+NO_SKLEARN = "left out, no scikit-learn: pip install scikit-learn"
 
 
 def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
@@ -107,6 +119,15 @@ def slices_of(stack: Stack, profile: str) -> tuple[Stack, tuple[int, ...]]:
 def has_tensorflow() -> bool:
     """Tell whether the networks can run here."""
     return all(importlib.util.find_spec(name) for name in ("tensorflow", "keras", "keras_hub"))
+
+
+def why_absent(method: Method) -> str | None:
+    """Say which package a method lacks here; None if none."""
+    is_of_strokes = method.work.startswith("strokes")
+    if is_of_strokes and not importlib.util.find_spec("sklearn"):
+        return NO_SKLEARN
+    needs_tensorflow = method.family or method.work == "strokes: both"
+    return NO_TENSORFLOW if needs_tensorflow and not has_tensorflow() else None
 
 
 def run_all(
@@ -161,10 +182,10 @@ def run_all(
     if stack.source != "own":  # Read once here, and not again by each method.
         digest_of(stack, of=("image",))
         digest_of(stack, slices_of(stack, settings.current().profile)[1])
-    absent = [each for each in methods if each.family and not has_tensorflow()]
-    states = dict.fromkeys(absent, (NO_TENSORFLOW, 0.0))
+    absent = {each: reason for each in methods if (reason := why_absent(each))}
+    states = {each: (reason, 0.0) for each, reason in absent.items()}
     networks = [each for each in methods if each.family and each not in absent]
-    others = [each for each in methods if not each.family]
+    others = [each for each in methods if not each.family and each not in absent]
     at_once = min(workers or processes.n_cores(), max(1, len(others)))
     with progress_bar(total=len(methods), initial=len(absent), disable=not progress) as bar:
         for group, size in ((others, at_once), *(([each], 1) for each in networks)):
@@ -206,6 +227,8 @@ def run_method(
         return _network(method, stack, slices, seed, report)
     if method.work == "2D":
         return _single_slices(method, stack, slices)
+    if method.work.startswith("strokes"):
+        return _strokes(method, stack, slices, seed)
     return _whole_stack(method, stack, slices, workers)
 
 
@@ -290,6 +313,41 @@ def _whole_stack(method: Method, stack: Stack, slices, workers: int) -> str:
         _evaluate(maps, stack, replace(about, seconds_per_slice=took_s), slices)
         # The run has its own copies.
         LabelMaps.discard(folder / "maps")
+    return "computed"
+
+
+def _strokes(method: Method, stack: Stack, slices, seed: int) -> str:
+    kind = method.work.partition(": ")[2]
+    split = split_of(stack, seed)
+    drawn_on = replace(stack, slice_numbers=split.train).some(STROKE_SLICES)
+    drawn = helpers.strokes.simulate(stack, drawn_on, STROKES, seed=seed)
+    code = [helpers.strokes, helpers.postprocessing, helpers.traditional, helpers.masks]
+    weights = None
+    if kind != "hand-made":
+        from helpers import networks
+
+        weights = networks.resolve_weights("vgg16_unet")
+        code.append(networks)
+    about = About(
+        method.method,
+        method.run,
+        code=code,
+        split=f"{split.name}, {len(drawn)} strokes on {len(drawn.numbers)} slices for training",
+        training_slices=drawn.numbers,
+        seed=seed,
+        weights=weights and networks.KINDS[weights],
+        parameters={
+            "features": kind,
+            "strokes": [[s.number, int(s.label), *map(list, s.points)] for s in drawn.strokes],
+            "examples": digest_of(stack, drawn.numbers, of=("image", "labels")),
+        },
+    )
+    if is_evaluated(stack, about, slices):
+        return "was there"
+    start = time.perf_counter()
+    forest = helpers.strokes.train(drawn, stack, kind, seed=seed)
+    minutes = (time.perf_counter() - start) / 60
+    _evaluate(forest.segment, stack, replace(about, training_minutes=minutes), slices)
     return "computed"
 
 

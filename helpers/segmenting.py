@@ -5,7 +5,9 @@ import io
 import json
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,6 +26,8 @@ from helpers.show.figures import outline
 from helpers.show.galleries import MAX_WIDTH_PX, Panel, gallery
 from helpers.show.page_html import PageHtml, whole_page
 from helpers.show.surfaces import surface
+from helpers.strokes.drawn import Strokes
+from helpers.strokes.stacks import segment_by_strokes
 from helpers.traditional.doubts import Doubt
 from helpers.volume.ahead import LeftOutWarning
 from helpers.volume.measures import NucleusMeasures, measure_nucleus
@@ -86,6 +90,8 @@ def segment(
     *,
     voxel_nm=None,
     mode: str = "improved",
+    strokes: Strokes | Path | str | None = None,
+    features: str = "hand-made",
     every: int = 1,
     centre: int | None = None,
     workers: int | None = None,
@@ -97,7 +103,7 @@ def segment(
     """Segment the nucleus in a stack of your own, measure it, and write all of it to a folder.
 
     The traditional method is used, which needs no training: it looks for one nucleus near the
-    centre of slices with dark membranes.
+    centre of slices with dark membranes. With strokes, a random forest learns from them.
 
     Parameters
     ----------
@@ -113,6 +119,11 @@ def segment(
         As `helpers.data.open_stack` has it.
     mode : {"improved", "published"}
         See `helpers.volume.segment_stack`.
+    strokes : Strokes or path, optional
+        Strokes on slices of this stack, or the file that has them: then a forest that learns from
+        them labels each slice, instead of the traditional method. See `helpers.strokes`.
+    features : {"hand-made", "VGG16", "both"}
+        What the forest learns from; all but the first need TensorFlow.
     every : int
         Take every slice, every second one, ...; they keep their numbers.
     centre : int, optional
@@ -150,39 +161,30 @@ def segment(
         stack = data.open_stack(where, voxel_nm=voxel_nm, **opening)
     elif voxel_nm is not None or opening:
         raise ValueError("a Stack is open already; give voxel_nm and the like to open_stack.")
+    label = partial(segment_to_folder, mode=mode, centre=centre, workers=workers)
+    if strokes is not None:
+        if mode != "improved" or centre is not None:
+            raise ValueError("with strokes each slice is labelled alone: give no mode or centre.")
+        if not isinstance(strokes, Strokes):
+            strokes = Strokes.load(strokes)
+        label = partial(segment_by_strokes, strokes=strokes, kind=features, learn_from=stack)
     stack = replace(stack, slice_numbers=stack.slice_numbers[::every])
     doubts = [
         Doubt("opened", None, _without_mark(n)) for n in stack.notes if n.startswith(DOUBTFUL)
     ]
+    label = partial(label, errors=errors, progress=progress, overwrite=overwrite)
     with locked(out, f"segments {stack.name}"):
-        return _segment(
-            stack,
-            where,
-            out,
-            doubts,
-            mode=mode,
-            centre=centre,
-            workers=workers,
-            errors=errors,
-            progress=progress,
-            overwrite=overwrite,
-        )
+        return _segment(stack, where, out, doubts, label, "strokes" if strokes else mode)
 
 
 def _segment(
-    stack: Stack, where, out: Path, doubts: list[Doubt], *, mode: str, **options
+    stack: Stack, where, out: Path, doubts: list[Doubt], label: Callable[..., LabelMaps], mode: str
 ) -> Segmentation:
-    """Segment, measure and write, while no other process writes to the folder."""
+    """Label, measure and write, while no other process writes to the folder."""
     found: list[Doubt] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        maps = segment_to_folder(
-            stack,
-            out / LABELS,
-            mode=mode,
-            doubts=found,
-            **options,
-        )
+        maps = label(stack, out / LABELS, doubts=found)
     left_out = set(stack.slice_numbers) - set(maps.numbers)
     for warning in caught:
         if not isinstance(warning.message, LeftOutWarning):  # Said as a doubt, below.

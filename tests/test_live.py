@@ -38,6 +38,14 @@ corners = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
 sides = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
 show.surface(corners, sides, caption="A corner.", alt="A tetrahedron", name="live")
 """
+DRAWING = """
+from helpers import data, strokes
+from helpers.phantom import Phantom
+
+stack = data.phantom_stack(Phantom(shape=(24, 250, 250), voxel_nm=(600, 80, 80)))
+area = strokes.draw(stack, (12, 14))
+area
+"""
 CHAPTERS = sorted(
     path.stem
     for path in (ROOT / "notebooks").glob("*.md")
@@ -74,10 +82,11 @@ PROBLEMS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedMo
 def notebooks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     convert(folder, environment={})
-    cells = [nbformat.v4.new_code_cell(code.strip()) for code in WITHOUT_WIDGETS.split("---")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
-    nbformat.write(notebook, folder / "without_widgets.ipynb")
+    for name, codes in {"without_widgets": WITHOUT_WIDGETS, "drawing": DRAWING}.items():
+        cells = [nbformat.v4.new_code_cell(code.strip()) for code in codes.split("---")]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     return folder
 
 
@@ -254,3 +263,46 @@ def test_chart_and_surface_answer_without_a_widget(lab):
     assert (abs(before - before[0, 0]).max(axis=-1) > 30).mean() > 0.02, "something is drawn"
     canvas.press("ArrowRight")
     assert differs(canvas, before)
+
+
+def drag(page, box, *points):
+    """Draw a line through points, in shares of a box's width and height."""
+    (x, y), *others = [
+        (box["x"] + across * box["width"], box["y"] + down * box["height"])
+        for across, down in points
+    ]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for x, y in others:
+        page.mouse.move(x, y, steps=5)
+    page.mouse.up()
+
+
+def test_strokes_are_drawn_and_answered(lab):
+    page = lab("drawing", RUN_ALL)
+    area = page.locator(".hela-draw")
+    canvas, says = area.locator("canvas"), area.locator("output")
+    expect(says).to_contain_text("Draw on the nucleus", timeout=20_000)
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    before = pixels(canvas)
+    drag(page, box, (0.45, 0.5), (0.55, 0.55))
+    assert differs(canvas, before)
+    area.get_by_label("cell").check()
+    start = time.monotonic()
+    drag(page, box, (0.5, 0.22), (0.6, 0.24))
+    expect(says).to_contain_text("after 2 strokes", timeout=20_000)
+    assert time.monotonic() - start < 2 + 3, "two seconds, and time to draw on a busy computer"
+    picture = area.locator("img")
+    expect(picture).to_have_attribute("alt", re.compile("as the forest labels it"))
+    # By keyboard: another class, and a stroke with arrows and the space bar.
+    canvas.press("4")
+    for key in ("ArrowUp",) * 20 + (" ", "ArrowRight", "ArrowRight", " "):
+        canvas.press(key)
+    expect(says).to_contain_text("after 3 strokes", timeout=20_000)
+    area.locator("select").select_option("12")
+    expect(says).to_contain_text("Slice 12", timeout=20_000)
+    area.get_by_role("button", name="Undo").click()
+    expect(says).to_contain_text("after 2 strokes", timeout=20_000)
+    area.get_by_label("show the answer").uncheck()
+    expect(picture).to_have_attribute("alt", "Slice 12")

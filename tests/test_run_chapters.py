@@ -74,6 +74,7 @@ def test_the_books_chapters_wait_for_trainings_and_the_start_page_for_all():
     assert len(trainings) == 4
     assert chapters["10_comparison"].after == trainings
     assert chapters["11_your_own_method"].after == {"10_comparison"}
+    assert chapters["12_strokes"].after == {"10_comparison"}
     assert not chapters["05_three_dimensions"].after
     assert {n for n, each in chapters.items() if each.is_alone} == {*trainings, "10_comparison"}
     assert not any(each.is_alone for each in chapters_of(ROOT, "smoke"))

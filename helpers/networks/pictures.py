@@ -1,6 +1,7 @@
 """Pictures of networks: diagrams of the models, their first filters, their maps of a slice."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -375,6 +376,46 @@ def mosaic(filters: np.ndarray, *, columns: int = 8, pixels: int = 12) -> np.nda
     return picture.repeat(pixels, axis=0).repeat(pixels, axis=1)
 
 
+def backbone(
+    model: keras.Model, depths: Iterable[int] | None = None
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Make a function of a picture that returns the maps of a network's backbone.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One of the pretrained networks.
+    depths : iterable of int, optional
+        Which of the depths that the decoder uses, from 0; by default all. What is deeper than the
+        last of them is not computed.
+
+    Returns
+    -------
+    callable
+        Takes a (y, x) array of uint8, prepared and at the size of the input; returns a list of
+        (rows, columns, maps) arrays of float32, from the shallowest to the deepest.
+
+    Raises
+    ------
+    ValueError
+        If the network has no backbone.
+    """
+    encoder = encoder_of(model)
+    outputs = list(encoder.outputs)
+    chosen = range(len(outputs)) if depths is None else depths
+    inner = keras.Model(encoder.inputs, [outputs[at] for at in chosen])
+    before = [layer for layer in model.layers if layer.name in ("pad", "preprocessing")]
+
+    def maps_of(image: np.ndarray) -> list[np.ndarray]:
+        x = keras.ops.convert_to_tensor(np.repeat(image[None, ..., None], 3, -1), "float32")
+        for layer in before:
+            x = layer(x)
+        found = keras.tree.flatten(inner(x, training=False))
+        return [keras.ops.convert_to_numpy(keras.ops.cast(each[0], "float32")) for each in found]
+
+    return maps_of
+
+
 def feature_maps(model: keras.Model, image: np.ndarray, count: int = 4) -> list[FeatureMaps]:
     """Return what the decoder gets of a slice: maps of the backbone, at each depth that it uses.
 
@@ -397,14 +438,9 @@ def feature_maps(model: keras.Model, image: np.ndarray, count: int = 4) -> list[
     ValueError
         If the network has no backbone.
     """
-    encoder = encoder_of(model)
-    x = keras.ops.convert_to_tensor(np.repeat(image[None, ..., None], 3, -1), "float32")
-    for layer in model.layers:
-        if layer.name in ("pad", "preprocessing"):
-            x = layer(x)
     found = []
-    for output in keras.tree.flatten(encoder(x, training=False)):
-        maps = np.moveaxis(keras.ops.convert_to_numpy(keras.ops.cast(output[0], "float32")), -1, 0)
+    for output in backbone(model)(image):
+        maps = np.moveaxis(output, -1, 0)
         spread = maps.std(axis=(1, 2))
         chosen = np.argsort(-spread, kind="stable")[:count]
         found.append(FeatureMaps(tuple(chosen.tolist()), len(maps), maps[chosen]))

@@ -172,13 +172,7 @@ def segment_to_folder(
     """
     doubts = options.get("doubts")
     run = segment_stack(stack, **options)
-    pictures = {}
-    for number in stack.slice_numbers:
-        try:
-            pictures[number] = digest_of(stack, [number], of=("image",))
-        except Exception as error:
-            if options.get("errors") != "skip":
-                raise SliceError(number, str(error)) from error
+    pictures = pictures_of(stack, options.get("errors", "raise"))
     identity = {
         "method": "traditional, 3D",
         "mode": options.get("mode", "improved"),
@@ -200,6 +194,34 @@ def segment_to_folder(
     else:
         doubts.extend(found)
     return maps
+
+
+def pictures_of(stack: Stack, errors: str = "raise") -> dict[int, str]:
+    """Return a digest of each slice, by number, as it belongs to what is computed of a stack.
+
+    Parameters
+    ----------
+    stack : Stack
+    errors : {"raise", "skip"}
+        Whether a slice that cannot be read is an error, or left out.
+
+    Returns
+    -------
+    dict of int to str
+
+    Raises
+    ------
+    SliceError
+        If a slice cannot be read.
+    """
+    pictures = {}
+    for number in stack.slice_numbers:
+        try:
+            pictures[number] = digest_of(stack, [number], of=("image",))
+        except Exception as error:
+            if errors != "skip":
+                raise SliceError(number, str(error)) from error
+    return pictures
 
 
 # --- the centre ----------------------------------------------------------------------------------
