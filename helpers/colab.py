@@ -18,7 +18,15 @@ DRIVE_FOLDER = DRIVE / "MyDrive" / "hela-book"
 """Where data and results are kept if they go to Drive."""
 
 # Where the module is not named like the package; one module may come from several packages.
-_MODULES = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-image": "skimage"}
+_MODULES = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
+# The chapter on strokes: small, and Colab lacks a part of it.
+_CHAPTERS_NEED = ("live", "strokes")
+_EXTRA = re.compile(r"""extra == ["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"\d[\w.!+]*")
 
@@ -138,8 +146,15 @@ def missing_requirements() -> list[str]:
         stated = metadata.requires("helpers") or []
     except metadata.PackageNotFoundError:
         return []
-    always = [line for line in stated if "extra ==" not in line]
-    return [line for line in always if util.find_spec(_module_of(line)) is None]
+    wanted = []
+    for line in stated:
+        requirement, _, condition = line.partition(";")
+        extra = _EXTRA.search(condition)
+        if extra is None:
+            wanted.append(line)
+        elif extra[1] in _CHAPTERS_NEED:
+            wanted.append(requirement.strip())
+    return [line for line in wanted if util.find_spec(_module_of(line)) is None]
 
 
 def _module_of(requirement: str) -> str:

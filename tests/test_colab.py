@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.colab, pytest.mark.xdist_group("colab")]
 # What Colab has, as far as the book is concerned, and what runs a notebook.
 PRESENT = (
     *("tensorflow", "keras", "keras-hub", "numpy", "scipy", "pandas", "matplotlib", "pillow"),
-    *("scikit-image", "opencv-python-headless", "requests", "tqdm", "tifffile"),
+    *("scikit-image", "scikit-learn", "opencv-python-headless", "requests", "tqdm", "tifffile"),
     *("ipykernel", "ipywidgets", "jinja2", "nbclient"),
 )
 MUST_NOT_CHANGE = ("tensorflow", "keras", "numpy")
 # Not on Colab, or not for sure.
-ABSENT = ("helpers", "imagecodecs", "loky", "pooch", "typer")
+ABSENT = ("helpers", "anywidget", "imagecodecs", "loky", "pooch", "typer")
 # Everything that goes to the network fails at once.
 OFFLINE = {
     "PIP_NO_INDEX": "1",

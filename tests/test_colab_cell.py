@@ -117,8 +117,9 @@ def test_only_modules_that_are_not_there_are_missing(stated):
         "opencv-python-headless>=4.8",
         "not-a-package-at-all>=1.2",
         'another-one>=2; extra == "test"',
+        'a-third-one>=3; extra == "strokes"',  # of an extra that a chapter needs
     )
-    assert colab.missing_requirements() == ["not-a-package-at-all>=1.2"]
+    assert colab.missing_requirements() == ["not-a-package-at-all>=1.2", "a-third-one>=3"]
 
 
 def test_nothing_is_missing_where_the_package_is_not_installed(monkeypatch):
