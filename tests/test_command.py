@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,28 @@ def test_the_same_again_computes_nothing_and_ends_with_the_same_files(folders, d
     again, output = run("segment", folders / "raw", *SIZE, "--out", out)
     assert again == code, output
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("at", ["labels/labels_*.tif", "masks/nucleus_*.tif"])
+def test_a_run_that_was_killed_ends_with_the_same_files(folders, done, tmp_path, at):
+    (code, _), whole = done
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "helpers", "segment", folders / "raw", *SIZE, "--out", out]
+    killed = subprocess.Popen([*map(str, command), "--workers", "1", "--quiet"])
+    try:
+        until = time.monotonic() + 120
+        while not list(out.glob(at)):
+            assert killed.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < until
+            time.sleep(0.001)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert not (out / "report.html").exists(), "it was killed before its end"
+    again, output = run("segment", folders / "raw", *SIZE, "--out", out)
+    assert again == code, output
+    files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")}
+    assert files == {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*")}
 
 
 def test_one_writer_at_a_time_in_a_folder(tmp_path):
