@@ -239,7 +239,7 @@ def test_real_slices_of_the_papers_cell(data_dir):
         published = nuclei_scores(cell, segmented(cell, workers=2, centre=centre, mode="published"))
         for number in sorted(needed):
             assert ours[number] >= published[number], f"slice {number}, from {centre}"
-        assert np.mean([ours[number] for number in needed - {260}]) >= 0.966
+        assert np.mean([ours[number] for number in needed - {260}]) >= 0.982
         assert ours[260] > 0
 
 
