@@ -33,7 +33,7 @@ FLOORS = (
     {"phantom"},
     {"data", "show"},
     {"metrics", "traditional"},
-    {"ground_truth", "volume"},
+    {"ground_truth", "volume", "field"},
     {"networks"},
     {"training"},
     {"postprocessing"},
@@ -47,7 +47,14 @@ FLOORS = (
 # The chapter that opens a room; the others are open from the start. Chapter 2 needs the Jaccard
 # index, chapter 6 the size of the networks' input.
 OPENS = {"ground_truth": 2, "metrics": 2, "traditional": 3, "volume": 5, "networks": 6}
-OPENS |= {"training": 6, "methods": 10, "postprocessing": 9, "results": 10, "strokes": 12}
+OPENS |= {
+    "training": 6,
+    "methods": 10,
+    "postprocessing": 9,
+    "results": 10,
+    "strokes": 12,
+    "field": 13,
+}
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 
