@@ -1,4 +1,4 @@
-"""Tasks on Dask: where they run, what becomes of failures, and what more workers would do."""
+"""Tasks on Dask: where they run, what becomes of failed ones, and what more workers would do."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,9 +6,6 @@ from contextlib import contextmanager
 
 from helpers.processes import n_cores
 from helpers.progress import progress_bar
-
-TRIES = 3
-"""How many workers a task may take with it before it is given up."""
 
 
 def need_dask():

@@ -10,7 +10,7 @@ from helpers.phantom.noise import check_seed, distance_to_level, generator, smoo
 from helpers.phantom.texture import render
 
 # As the paper's cell and its nucleus have them (see `helpers.phantom.cell`), a little rounder.
-CELL_RADII_NM = np.array([7_600.0, 6_300.0, 6_500.0])
+CELL_RADII_NM = np.array([9_000.0, 6_700.0, 7_000.0])
 NUCLEUS_RADII_NM = np.array([5_600.0, 3_750.0, 4_000.0])
 NEAREST_NM = 11_500.0
 """Distance of the nearest two centres in the plane: such cells touch over a broad face."""
