@@ -116,6 +116,18 @@ def test_another_field_is_not_overwritten(volume, tmp_path):
     assert field.shape[0] == 5
 
 
+def test_other_pictures_of_the_same_size_are_not_taken_for_these(volume, tmp_path):
+    options = {"voxel_nm": VOXEL_NM, "chunk": CHUNK}
+    convert(volume, tmp_path / "f.zarr", **options)
+    other = volume.copy()
+    other[7, 0, 0] ^= 1
+    with pytest.raises(ValueError, match=r"slice 8 is another picture.*overwrite=True"):
+        convert(other, tmp_path / "f.zarr", **options)
+    assert np.array_equal(open_field(tmp_path / "f.zarr").read(slice(None)), volume)
+    field = convert(other, tmp_path / "f.zarr", **options, overwrite=True)
+    assert np.array_equal(field.read(slice(None)), other)
+
+
 def test_a_damaged_chunk_is_named(volume, tmp_path):
     field = convert(volume, tmp_path / "f.zarr", voxel_nm=VOXEL_NM, chunk=CHUNK)
     ngff.chunk_path(tmp_path / "f.zarr", 0, (0, 0, 0)).write_bytes(b"no chunk")

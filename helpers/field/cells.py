@@ -135,7 +135,7 @@ def segment_cell(where: str, row: dict, others_nm: np.ndarray, folder: Path, lev
             doubts=doubts,
         )
     key = key_of(
-        [segment_cell, part_cells, basin_box, core_of],
+        [segment_cell, part_cells, basin_box, core_of, volume],
         identity=maps.identity,
         row=row,
         others=others_nm,

@@ -1,5 +1,6 @@
 """Slices into OME-Zarr: in parallel, in layers of chunks, and going on where a run was stopped."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ from helpers.data.stack import Stack
 from helpers.field import ngff, tasks
 from helpers.field.ngff import Field, open_field
 
-NOTES = "damaged"
-"""Folder in the Zarr with a note for each slice that could not be read."""
+NOTES, PICTURES = "damaged", "pictures"
+"""Folders in the Zarr: a note for each slice that could not be read, and digests of the others."""
 
 
 def convert(
@@ -37,7 +38,8 @@ def convert(
         (z, y, x) array of uint8; or a stack.
     out : path
         Folder of the field, such as ``field.zarr``. Where a run was stopped, the same call writes
-        the chunks that are missing and tries damaged slices again.
+        the chunks that are missing and tries damaged slices again. All slices are read again, to
+        tell whether they are the same pictures.
     voxel_nm : (float, float, float), optional
         (z, y, x); needed where the files do not have it.
     client : distributed.Client, optional
@@ -106,7 +108,7 @@ def convert(
             n_levels=n_levels,
             chunk=chunk,
         )
-    _write_all(stack, out, shape, chunk[0], client, progress)
+    _write_all(stack, out, chunk[0], overwrite, client, progress)
     damaged = {path.stem: path.read_text(encoding="utf-8") for path in out.glob(f"{NOTES}/*.txt")}
     if about.get("damaged", {}) != damaged:
         ngff.write_about(out, about | {"damaged": damaged})
@@ -134,18 +136,16 @@ def _opened(source, voxel_nm, opening) -> Stack:
     return data.open_stack(source, voxel_nm=voxel_nm, **opening)
 
 
-def _write_all(stack: Stack, out: Path, shape, depth: int, client, progress: bool) -> None:
-    todo = {}
-    for first in range(0, shape[0], depth):
-        numbers = stack.slice_numbers[first : first + depth]
-        again = any(_note(out, number).is_file() for number in numbers)
-        if again or not ngff.layer_is_whole(out, first):
-            todo[first] = (write_layer, stack, out, first, numbers, again)
+def _write_all(stack: Stack, out: Path, depth: int, overwrite: bool, client, progress) -> None:
+    todo = {
+        first: (write_layer, stack, out, first, depth, overwrite)
+        for first in range(0, len(stack), depth)
+    }
     tasks.all_of(tasks.run(todo, client, what="layers", progress=progress))
 
 
-def write_layer(stack: Stack, out: Path, first: int, numbers: tuple[int, ...], again: bool) -> int:
-    """Read the slices of one layer of chunks and write it: one task.
+def write_layer(stack: Stack, out: Path, first: int, depth: int, overwrite: bool) -> int:
+    """Read the slices of one layer of chunks, and write what is not there: one task.
 
     Parameters
     ----------
@@ -153,16 +153,26 @@ def write_layer(stack: Stack, out: Path, first: int, numbers: tuple[int, ...], a
     out : Path
     first : int
         Place of the first of them, from 0.
-    numbers : tuple of int
-        Slice numbers.
-    again : bool
-        Whether chunks that are there are written anew, because a slice was damaged.
+    depth : int
+        How many slices a chunk has.
+    overwrite : bool
+        Whether chunks of other pictures are replaced.
 
     Returns
     -------
     int
         How many chunks were written.
+
+    Raises
+    ------
+    ValueError
+        If the chunks that are there are of other pictures.
     """
+    numbers = stack.slice_numbers[first : first + depth]
+    record = Path(out, PICTURES, f"{first}.json")
+    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    found = {}
+    again = any(_note(out, number).is_file() for number in numbers)
     planes = np.zeros((len(numbers), *stack.shape), np.uint8)
     for place, number in enumerate(numbers):
         note = _note(out, number)
@@ -176,6 +186,20 @@ def write_layer(stack: Stack, out: Path, first: int, numbers: tuple[int, ...], a
             write_whole(note, str(error))
         else:
             note.unlink(missing_ok=True)
+            found[str(number)] = key_of("slice", pixels=planes[place])
+    other = [number for number in found if known.get(number, found[number]) != found[number]]
+    if other and not overwrite:
+        raise ValueError(
+            f"{out} is another field: its slice {other[0]} is another picture. "
+            "Give overwrite=True to replace it, or another folder."
+        )
+    again |= bool(other)
+    if ngff.layer_is_whole(out, first) and not again:
+        return 0
+    # First, so that no chunk is there of which it is not known what it shows.
+    with storing(record):
+        record.parent.mkdir(exist_ok=True)
+    write_whole(record, json.dumps(known | found))
     return ngff.write_layer(out, first, _stripes(out, planes), again=again)
 
 
