@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 import helpers.masks
-import helpers.postprocessing
 import helpers.strokes
 import helpers.traditional
 import helpers.training
@@ -29,6 +28,7 @@ from helpers.progress import progress_bar
 from helpers.results.evaluation import evaluate, is_evaluated
 from helpers.results.runs import About
 from helpers.settings import Settings
+from helpers.strokes.stacks import made_by
 from helpers.training import Recipe
 from helpers.training.compare import TRIAL_SLICES, check_epochs, split_of
 
@@ -321,13 +321,7 @@ def _strokes(method: Method, stack: Stack, slices, seed: int) -> str:
     split = split_of(stack, seed)
     drawn_on = replace(stack, slice_numbers=split.train).some(STROKE_SLICES)
     drawn = helpers.strokes.simulate(stack, drawn_on, STROKES, seed=seed)
-    code = [helpers.strokes, helpers.postprocessing, helpers.traditional, helpers.masks]
-    weights = None
-    if kind != "hand-made":
-        from helpers import networks
-
-        weights = networks.resolve_weights("vgg16_unet")
-        code.append(networks)
+    code, weights = made_by(kind)
     about = About(
         method.method,
         method.run,
@@ -335,10 +329,10 @@ def _strokes(method: Method, stack: Stack, slices, seed: int) -> str:
         split=f"{split.name}, {len(drawn)} strokes on {len(drawn.numbers)} slices for training",
         training_slices=drawn.numbers,
         seed=seed,
-        weights=weights and networks.KINDS[weights],
+        weights=weights,
         parameters={
             "features": kind,
-            "strokes": [[s.number, int(s.label), *map(list, s.points)] for s in drawn.strokes],
+            "strokes": drawn.rows(),
             "examples": digest_of(stack, drawn.numbers, of=("image", "labels")),
         },
     )

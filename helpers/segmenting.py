@@ -22,7 +22,7 @@ from helpers.data.stack import DOUBTFUL, Stack
 from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.masks import as_bytes
-from helpers.show.figures import outline
+from helpers.show.figures import outline, shrunk
 from helpers.show.galleries import MAX_WIDTH_PX, Panel, gallery
 from helpers.show.page_html import PageHtml, whole_page
 from helpers.show.surfaces import surface
@@ -174,7 +174,9 @@ def segment(
     ]
     label = partial(label, errors=errors, progress=progress, overwrite=overwrite)
     with locked(out, f"segments {stack.name}"):
-        return _segment(stack, where, out, doubts, label, "strokes" if strokes else mode)
+        return _segment(
+            stack, where, out, doubts, label, "strokes" if strokes is not None else mode
+        )
 
 
 def _segment(
@@ -358,8 +360,6 @@ def _sheet(result: Segmentation) -> PageHtml:
 
 def _thumbnail(image: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
     """Draw the outline on a picture that is small already, so that it can be seen there."""
-    scale = min(1.0, MAX_WIDTH_PX / max(image.shape))
-    size = tuple(max(1, round(side * scale)) for side in image.shape[::-1])
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    mask = cv2.resize(as_bytes(nucleus), size, interpolation=cv2.INTER_NEAREST)
+    small = shrunk(image, MAX_WIDTH_PX)
+    mask = cv2.resize(as_bytes(nucleus), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return outline(small, {"nucleus": mask.view(bool)})

@@ -240,6 +240,18 @@ def test_a_stack_is_labelled_once_and_goes_on_after_a_stop(tmp_path, drawn, monk
         segment_by_strokes(stack, tmp_path, drawn.first(8), progress=False)
 
 
+def test_labels_of_other_weights_are_not_taken_for_these(tmp_path, drawn, monkeypatch):
+    networks = pytest.importorskip("helpers.networks", reason="networks need TensorFlow")
+    stack = replace(drawn_stack(), slice_numbers=(7, 13, 17))
+    monkeypatch.setattr(forest, "features_of", lambda image, *_, **__: image[..., None] / 1.0)
+    monkeypatch.setattr(forest, "grid_of", lambda shape, _: shape)
+    monkeypatch.setattr(networks, "resolve_weights", lambda name: "hed")
+    segment_by_strokes(stack, tmp_path, drawn, "VGG16", progress=False)
+    monkeypatch.setattr(networks, "resolve_weights", lambda name: "imagenet")
+    with pytest.raises(ValueError, match="weights"):
+        segment_by_strokes(stack, tmp_path, drawn, "VGG16", progress=False)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     top = tmp_path_factory.mktemp("own")

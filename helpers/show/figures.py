@@ -244,6 +244,24 @@ def compare(image: np.ndarray, result: np.ndarray, truth: np.ndarray) -> np.ndar
     return rgb
 
 
+def shrunk(image: np.ndarray, longest_px: int) -> np.ndarray:
+    """Shrink a slice until its longer side has so many pixels; smaller ones stay as they are.
+
+    Parameters
+    ----------
+    image : (y, x) array of uint8
+    longest_px : int
+
+    Returns
+    -------
+    (y, x) array of uint8
+        Means over areas.
+    """
+    scale = min(1.0, longest_px / max(image.shape))
+    size = tuple(max(1, round(side * scale)) for side in image.shape[::-1])
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
 def square_around(
     center: tuple[float, float], width_um: float, *, shape: tuple[int, int], pixel_size_nm: float
 ) -> tuple[slice, slice]:

@@ -85,6 +85,15 @@ class Strokes:
         """Classes that have strokes."""
         return tuple(label for label in Label if any(s.label == label for s in self.strokes))
 
+    @property
+    def are_enough(self) -> bool:
+        """Whether a forest can learn from them: of the nucleus, and of something else."""
+        return Label.NUCLEUS in self.classes and len(self.classes) > 1
+
+    def rows(self) -> list[list]:
+        """Return slice, class and points of each stroke, as lists and numbers alone."""
+        return [[s.number, int(s.label), [list(point) for point in s.points]] for s in self.strokes]
+
     def add(self, *strokes: Stroke) -> "Strokes":
         """Return these strokes and more."""
         return replace(self, strokes=(*self.strokes, *strokes))
@@ -243,6 +252,6 @@ def _stroke(entry, at: int, path: Path) -> Stroke:
 
 
 def strokes_of(drawn: Iterable[Sequence], shape: tuple[int, int]) -> Strokes:
-    """Make strokes of (slice, class, points), as a drawing area sends them."""
+    """Make strokes of their `Strokes.rows`, as a drawing area sends them."""
     strokes = (Stroke(int(number), Label(label), points) for number, label, points in drawn)
     return Strokes(tuple(shape), tuple(strokes))

@@ -190,7 +190,7 @@ def train(
     except ImportError as error:
         raise ImportError(NO_SKLEARN) from error
     strokes.check(stack)
-    if Label.NUCLEUS not in strokes.classes or len(strokes.classes) < 2:
+    if not strokes.are_enough:
         drawn = ", ".join(label.title for label in strokes.classes) or "nothing"
         raise ValueError(
             f"there are strokes of {drawn}. Draw one at least on the nucleus and one on "

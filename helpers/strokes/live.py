@@ -1,6 +1,5 @@
 """An area to draw strokes in, in a running notebook: the forest answers after each stroke."""
 
-import base64
 import html
 import time
 from collections.abc import Iterable
@@ -12,7 +11,8 @@ import numpy as np
 from helpers import settings
 from helpers.data.stack import Stack
 from helpers.labels import PALETTE, Label
-from helpers.show import overlay
+from helpers.show.figures import overlay, shrunk
+from helpers.show.page_html import encode_picture
 from helpers.strokes.drawn import Strokes, strokes_of
 from helpers.strokes.features import features_of
 from helpers.strokes.forest import NO_SKLEARN, train
@@ -81,7 +81,7 @@ class Drawing:
     def _turned(self, _change) -> None:
         """Show another slice."""
         number = self._widget.number
-        self._widget.picture = _uri(_small(self.stack.image(number)))
+        self._widget.picture = _uri(shrunk(self.stack.image(number), SHOWN_PX))
         self._answer()
 
     def _drawn(self, _change) -> None:
@@ -92,8 +92,7 @@ class Drawing:
 
     def _answer(self) -> None:
         """Show what the forest makes of the slice, or say what is missing."""
-        known = self.strokes.classes
-        if Label.NUCLEUS not in known or len(known) < 2:
+        if not self.strokes.are_enough:
             self._widget.answer, self._widget.says = "", _ENOUGH
             return
         start = time.perf_counter()
@@ -107,7 +106,7 @@ class Drawing:
             self._widget.answer, self._widget.says = "", f"{type(error).__name__}: {error}"
             return
         area_um2 = np.count_nonzero(labels == Label.NUCLEUS) * (self.stack.pixel_size_nm / 1e3) ** 2
-        small = _small(image)
+        small = shrunk(image, SHOWN_PX)
         size = small.shape[::-1]
         tints = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
         self._widget.answer = _uri(overlay(small, tints))
@@ -187,9 +186,7 @@ def _area(drawing: Drawing):
                 for label in (Label.NUCLEUS, Label.NUCLEAR_ENVELOPE, Label.CELL, Label.BACKGROUND)
             ]
         ).tag(sync=True)
-        strokes = traitlets.List(
-            [[s.number, int(s.label), [list(p) for p in s.points]] for s in drawing.strokes.strokes]
-        ).tag(sync=True)
+        strokes = traitlets.List(drawing.strokes.rows()).tag(sync=True)
         picture = traitlets.Unicode("").tag(sync=True)
         answer = traitlets.Unicode("").tag(sync=True)
         says = traitlets.Unicode(_ENOUGH).tag(sync=True)
@@ -202,14 +199,5 @@ def _css_colour(label: Label) -> str:
     return "#ffd500" if label == Label.BACKGROUND else "#{:02x}{:02x}{:02x}".format(*PALETTE[label])
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    scale = min(1.0, SHOWN_PX / max(image.shape))
-    size = tuple(max(1, round(side * scale)) for side in image.shape[::-1])
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
 def _uri(picture: np.ndarray) -> str:
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    coded = cv2.imencode(".webp", picture, (cv2.IMWRITE_WEBP_QUALITY, 85))[1]
-    return "data:image/webp;base64," + base64.b64encode(coded).decode()
+    return encode_picture(picture, SHOWN_PX).uri

@@ -13,8 +13,32 @@ from helpers.strokes.drawn import Strokes
 from helpers.strokes.features import FEATURES
 from helpers.strokes.forest import train
 from helpers.traditional.doubts import Doubt
+from helpers.training import prepare
 from helpers.volume.doubts import find_doubts
 from helpers.volume.passes import pictures_of
+
+
+def made_by(kind: str) -> tuple[list, str | None]:
+    """Return what computes labels from strokes: the code, and which weights VGG16 begins with.
+
+    Parameters
+    ----------
+    kind : {"hand-made", "VGG16", "both"}
+
+    Returns
+    -------
+    code : list
+        As `helpers.cache.key_of` takes it.
+    weights : str or None
+        None without VGG16.
+    """
+    code = [drawn, features, forest, prepare, postprocessing, traditional, masks]
+    if kind == "hand-made":
+        return code, None
+    from helpers import networks
+
+    weights = networks.resolve_weights("vgg16_unet")
+    return [*code, networks], networks.KINDS.get(weights)
 
 
 def segment_by_strokes(
@@ -68,13 +92,15 @@ def segment_by_strokes(
     learn_from = learn_from or stack
     strokes.check(learn_from)
     pictures = pictures_of(stack, errors)
+    code, weights = made_by(kind)
     identity = {
         "method": "strokes",
         "features": kind,
-        "strokes": [[s.number, int(s.label), *map(list, s.points)] for s in strokes.strokes],
+        "weights": weights,
+        "strokes": strokes.rows(),
         "pictures": key_of("pictures", each=pictures),
         "drawn on": digest_of(learn_from, strokes.numbers, of=("image",)),
-        "code": key_of([drawn, features, forest, postprocessing, traditional, masks]),
+        "code": key_of(code),
     }
     maps = LabelMaps(folder, identity, overwrite=overwrite, pixel_size_nm=stack.pixel_size_nm)
     missing = maps.missing(pictures)
