@@ -14,6 +14,13 @@
       box = of = null;
     }
 
+    function leave() {
+      // The box may be read with the pointer on it; what has the focus keeps it.
+      setTimeout(function () {
+        if (box && !box.matches(":hover") && !of.matches(":hover, :focus")) { hide(); }
+      }, 200);
+    }
+
     function show(link, text) {
       hide();
       box = document.createElement("div");
@@ -21,6 +28,7 @@
       box.className = "hela-preview";
       box.setAttribute("role", "tooltip");
       box.textContent = text;
+      box.addEventListener("mouseleave", leave);
       document.body.append(box);
       of = link;
       link.setAttribute("aria-describedby", box.id);
@@ -38,18 +46,7 @@
       link.addEventListener("mouseenter", function () { show(link, text); });
       link.addEventListener("focus", function () { show(link, text); });
       link.addEventListener("blur", hide);
-      link.addEventListener("mouseleave", function () {
-        // The box may be read with the pointer on it.
-        setTimeout(function () { if (of === link && !box.matches(":hover")) { hide(); } }, 200);
-      });
-    });
-    document.addEventListener("mousemove", function (event) {
-      if (box && event.target !== of && !of.contains(event.target) && !box.contains(event.target)
-          && document.activeElement !== of) {
-        setTimeout(function () {
-          if (box && !box.matches(":hover") && !of.matches(":hover, :focus")) { hide(); }
-        }, 200);
-      }
+      link.addEventListener("mouseleave", leave);
     });
     document.addEventListener("keydown", function (event) {
       if (event.key === "Escape") { hide(); }

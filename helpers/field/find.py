@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pandas as pd
+from skimage.filters import threshold_otsu
 
 from helpers.field import tasks
 from helpers.field.ngff import DamagedChunkError, Field, open_field
@@ -143,13 +144,9 @@ def levels_of(histogram: np.ndarray) -> Levels:
     >>> levels_of(counts).resin
     205
     """
-    grey = np.arange(256)
-    below = np.cumsum(histogram).astype(float)
-    mass = np.cumsum(histogram * grey).astype(float)
-    above = below[-1] - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
-    threshold = int(np.nanargmax(apart)) if np.isfinite(apart).any() else 255
+    threshold = 255
+    if np.count_nonzero(histogram) > 1:
+        threshold = int(threshold_otsu(hist=(histogram, np.arange(256))))
     bright = np.cumsum(histogram[threshold + 1 :])
     middle = int(np.searchsorted(bright, bright[-1] / 2)) if bright.size and bright[-1] else 0
     return Levels(threshold + 0.5, min(255, threshold + 1 + middle))
@@ -200,7 +197,7 @@ def middles_of(cells: np.ndarray, pixel_nm: float) -> np.ndarray:
     [[5000.0, 5000.0], [5000.0, 15000.0]]
     """
     # Vacuoles and bright organelles are no border.
-    holes, _, stats, _ = _components(~cells)
+    _, holes, stats, _ = cv2.connectedComponentsWithStats((~cells).astype(np.uint8))
     small = stats[:, cv2.CC_STAT_AREA] * pixel_nm**2 < LEAST_DEPTH_NM**2
     small[0] = False
     solid = cells | small[holes]
@@ -217,11 +214,6 @@ def middles_of(cells: np.ndarray, pixel_nm: float) -> np.ndarray:
         if all(math.hypot(y - a, x - b) >= 1.1 * c for a, b, c in found):
             found.append((float(y), float(x), float(deep[at])))
     return np.array(sorted(found)).reshape(-1, 3)
-
-
-def _components(mask: np.ndarray):
-    count, found, stats, centroids = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    return found, count, stats, centroids
 
 
 def link(middles: dict[int, np.ndarray], step: int) -> list[list[tuple[int, np.ndarray]]]:

@@ -1,6 +1,7 @@
 """Tasks on Dask: where they run, what becomes of failed ones, and what more workers would do."""
 
 import heapq
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -180,8 +181,6 @@ def simulate(stages: Sequence[Sequence[float]], workers: int, *, overhead_s: flo
 
 def timed(function: Callable, *arguments):
     """Call a function and return its result with the seconds that it took."""
-    import time
-
     start = time.perf_counter()
     result = function(*arguments)
     return result, time.perf_counter() - start

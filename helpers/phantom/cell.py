@@ -105,7 +105,7 @@ class Phantom:
         if latest != number:
             space = self._space(number)
             labels = _cells(space, self._neighbours)
-            _draw_nucleus(labels, space, _central_nucleus(space))
+            draw_nucleus(labels, _central_nucleus(space), space.pixel_size_nm)
             # One slice is kept, for the image that is asked for next.
             self._latest = number, labels
         return labels.copy()
@@ -133,7 +133,7 @@ class Phantom:
         for neighbour in self._neighbours:
             depth = lobes + _ellipsoid(space, neighbour["centre"], 0.55 * neighbour["radii"])
             depth[labels < Label.CELL] = -1e6
-            _draw_nucleus(labels, space, depth)
+            draw_nucleus(labels, depth, space.pixel_size_nm)
         return labels
 
     def image(self, number: int) -> np.ndarray:
@@ -282,15 +282,14 @@ def _central_nucleus(space):
     return depth - np.float32(max(0, 4 * beyond))
 
 
-def _draw_nucleus(labels, space, depth) -> None:
-    """Draw a nucleus and, along its edge, the envelope, in place."""
+def draw_nucleus(labels, depth, pixel_size_nm: float, within=True) -> None:
+    """Draw a nucleus and, along its edge, the envelope, in place; `within` may limit it."""
     if not (depth > 0).any():
         return
-    size = space.pixel_size_nm
-    distance = distance_to_level(depth, size)
-    half = max(ENVELOPE_NM / 2, 0.6 * size)
+    distance = distance_to_level(depth, pixel_size_nm)
+    half = max(ENVELOPE_NM / 2, 0.6 * pixel_size_nm)
     inside = (distance > 0).astype(np.uint8)
-    labels[inside > 0] = Label.NUCLEUS
+    labels[within & (inside > 0)] = Label.NUCLEUS
     # Whatever the pixel size, no gap: the outermost pixels of a nucleus are always envelope.
     outermost = inside > cv2.erode(inside, np.ones((3, 3), np.uint8))
-    labels[outermost | (np.abs(distance) < half)] = Label.NUCLEAR_ENVELOPE
+    labels[within & (outermost | (np.abs(distance) < half))] = Label.NUCLEAR_ENVELOPE

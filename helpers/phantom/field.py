@@ -1,12 +1,11 @@
 """A synthetic field of many HeLa cells, some touching and some cut by the border."""
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from helpers.labels import Label
-from helpers.phantom.cell import ENVELOPE_NM
-from helpers.phantom.noise import check_seed, distance_to_level, generator, smooth_noise
+from helpers.phantom.cell import draw_nucleus
+from helpers.phantom.noise import check_seed, generator, smooth_noise
 from helpers.phantom.texture import render
 
 # As the paper's cell and its nucleus have them (see `helpers.phantom.cell`), a little rounder.
@@ -166,8 +165,8 @@ class PhantomField:
         labels = np.where(owner > 0, np.uint8(Label.CELL), np.uint8(Label.BACKGROUND))
         for cell, window, inner in nuclei:
             inner[owner[window] != cell] = -1e6
-            if (inner > 0).any():
-                _draw_nucleus(labels[window], inner, size_nm)
+            part = labels[window]
+            draw_nucleus(part, inner, size_nm, within=part == Label.CELL)
         return labels, owner
 
     def _window(self, centre_nm, reach_nm) -> tuple[slice, slice]:
@@ -206,14 +205,3 @@ def _place(extent_nm, n_cells: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         )
     centres.sort(key=lambda centre: (centre[1], centre[2]))
     return np.array(centres).reshape(-1, 3), rng.uniform(0.88, 1.06, n_cells)
-
-
-def _draw_nucleus(labels: np.ndarray, depth: np.ndarray, pixel_size_nm: float) -> None:
-    """Draw a nucleus and, along its edge, the envelope, in place."""
-    distance = distance_to_level(depth, pixel_size_nm)
-    half = max(ENVELOPE_NM / 2, 0.6 * pixel_size_nm)
-    inside = (distance > 0).astype(np.uint8)
-    is_cell = labels == Label.CELL
-    labels[is_cell & (inside > 0)] = Label.NUCLEUS
-    outermost = inside > cv2.erode(inside, np.ones((3, 3), np.uint8))
-    labels[is_cell & (outermost | (np.abs(distance) < half))] = Label.NUCLEAR_ENVELOPE
