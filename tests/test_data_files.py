@@ -320,7 +320,9 @@ def test_ctrl_c_ends_a_batch_soon_and_leaves_nothing(tmp_path, server):
     for name in names:
         server.faults[name] = [Fault(wait_s=120)]
         server.files[name] = BODY
-    code = "import sys; from helpers.data import files; files.fetch_many(sys.argv[1:])"
+    # Heard also where the tests' own shell ignores it, as it does for what runs in its background.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from helpers.data import files; files.fetch_many(sys.argv[1:])"
     environment = os.environ | {"HELA_DATA_DIR": str(folder), "HELA_DATA_URL": server.url}
     command = [sys.executable, "-c", code, *names]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as asking:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from build_book import ROOT, complaints
+from build_book import ROOT, complaints, ending_on_signals
 from progress import Progress, Times, table_of_times
 from run_chapters import Chapter, Runner, chapters_of, in_order, next_of, seconds_left
 
@@ -156,16 +156,19 @@ def test_a_terminal_shows_what_runs_and_how_long_it_will_take(tmp_path, runner):
     assert 1.2 <= seconds <= made.progress.times.of("a")
 
 
-# What ends a build: Ctrl-C, a closed terminal, kill.
+# What ends a build: Ctrl-C, a closed terminal, kill. They are heard whatever the tests' own shell does.
 BUILD = """
-import sys
+import signal, sys
 from pathlib import Path
 from build_book import chapters_of, ending_on_signals, execute
 from progress import Progress, Times
 root = Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+progress = Progress(Times(root / "times.json", "smoke"))
 try:
-    with ending_on_signals():
-        progress = Progress(Times(root / "times.json", "smoke"))
+    with ending_on_signals(progress):
         execute(chapters_of(root, "smoke"), root, progress, lambda: None)
 except KeyboardInterrupt:
     sys.exit(130)
@@ -205,12 +208,40 @@ def test_ending_a_build_ends_its_kernels_and_keeps_what_is_finished(tmp_path, na
         said, _ = building.communicate(timeout=30)
     finally:
         building.kill()
+        building.communicate()
     assert building.returncode == 130
     assert "a: " in said
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=5)
     progress = Progress(Times(root / "times.json", "smoke"), io.StringIO())
     runner = Runner(root / ".jupyter_cache", root / "logs", progress)
     assert [each.name for each in runner.missing(chapters_of(root, "smoke"))] == ["b"]
+
+
+def test_an_end_that_python_lost_comes_at_the_next_look(tmp_path, monkeypatch):
+    class Deleted:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda each: lost.append(each.exc_type))
+    progress = Progress(Times(tmp_path / "times.json", "smoke"), io.StringIO())
+    with pytest.raises(KeyboardInterrupt), ending_on_signals(progress):
+        Deleted()
+        assert lost == [KeyboardInterrupt]
+        progress.now({}, None)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_what_was_ignored_stays_so(tmp_path, name):
+    """``nohup make book`` goes on when the terminal is closed."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with ending_on_signals(Progress(Times(tmp_path / "times.json", "smoke"), io.StringIO())):
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 # What a person is told

@@ -251,7 +251,7 @@ def main() -> None:
     times = Times(build / "times.json", kind, told)
     progress = Progress(times)
     try:
-        with ending_on_signals():
+        with ending_on_signals(progress):
             pages = chapters_of(ROOT, chosen.profile)
             failed = execute(pages, build, progress, remember)
             status = 1 if failed else write_pages(ROOT, build, config_file, progress)
@@ -272,14 +272,26 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Let a closed terminal and ``kill`` end the build as Ctrl-C does: tidily."""
+def ending_on_signals(progress: Progress) -> Iterator[None]:
+    """Let Ctrl-C, a closed terminal and ``kill`` end the build tidily.
+
+    A signal that is ignored, as ``nohup`` does with a closed terminal, stays so.
+
+    Parameters
+    ----------
+    progress : Progress
+        Is told of it.
+    """
 
     def end(number: int, _frame) -> None:
+        progress.is_ended = True
         raise KeyboardInterrupt
 
-    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
-    before = {number: signal.signal(number, end) for number in numbers}
+    numbers = [getattr(signal, n) for n in ("SIGINT", "SIGHUP", "SIGTERM") if hasattr(signal, n)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: was for number, was in before.items() if was is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:

@@ -170,7 +170,8 @@ class Progress:
         self.times = times
         self.out = out or sys.stdout
         self.is_terminal = self.out.isatty()
-        self.period_s = 1.0 if self.is_terminal else 60.0
+        self.period_s = 1.0  # between two looks at what is being done
+        self.is_ended = False
 
     def started(self, name: str) -> None:
         """Say that something began; on a terminal the line that moves says it."""
@@ -179,7 +180,16 @@ class Progress:
             self.said(f"{name}: begun" + (f", about {about(expected)}" if expected else ""))
 
     def now(self, spent: dict[str, float], left: float | None) -> None:
-        """Say what is being done, since when, and when all will be done."""
+        """Say what is being done, since when, and when all will be done.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If a person asked for the end: raised by a signal's handler it may be lost, since Python
+            ignores what is raised while an object is being deleted.
+        """
+        if self.is_ended:
+            raise KeyboardInterrupt
         if not self.is_terminal:
             return
         parts = []

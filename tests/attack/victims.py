@@ -73,10 +73,11 @@ def build(folder: Path) -> None:
     from test_run_chapters import Progress, Runner, Times, chapters_of
 
     root = folder / "small"
-    with ending_on_signals(), open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w") as nowhere:
         progress = Progress(Times(root / "times.json", "smoke"), nowhere)
-        runner = Runner(root / ".jupyter_cache", root / "logs", progress, most=2)
-        failed = runner.run(runner.missing(chapters_of(root, "smoke")))
+        with ending_on_signals(progress):
+            runner = Runner(root / ".jupyter_cache", root / "logs", progress, most=2)
+            failed = runner.run(runner.missing(chapters_of(root, "smoke")))
     if failed:
         sys.exit(f"failed: {failed}")
 
