@@ -156,7 +156,7 @@ def test_a_terminal_shows_what_runs_and_how_long_it_will_take(tmp_path, runner):
     assert 1.2 <= seconds <= made.progress.times.of("a")
 
 
-# What ends a build: Ctrl-C, a closed terminal, kill. They are heard whatever the tests' own shell does.
+# What ends a build: Ctrl-C, a closed terminal, kill. They are heard whatever the tests' shell does.
 BUILD = """
 import signal, sys
 from pathlib import Path
@@ -225,10 +225,11 @@ def test_an_end_that_python_lost_comes_at_the_next_look(tmp_path, monkeypatch):
     lost = []
     monkeypatch.setattr(sys, "unraisablehook", lambda each: lost.append(each.exc_type))
     progress = Progress(Times(tmp_path / "times.json", "smoke"), io.StringIO())
-    with pytest.raises(KeyboardInterrupt), ending_on_signals(progress):
+    with ending_on_signals(progress):
         Deleted()
         assert lost == [KeyboardInterrupt]
-        progress.now({}, None)
+        with pytest.raises(KeyboardInterrupt):
+            progress.now({}, None)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
