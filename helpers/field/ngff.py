@@ -23,6 +23,10 @@ BAND_BYTES = 1 << 29
 """Most that the full planes of one layer of chunks may have: what a worker holds of a field."""
 
 
+GRAIN = 4.0
+"""Standard deviation of the grey levels that stand for resin beyond a field's sides."""
+
+
 class DamagedChunkError(ValueError):
     """A part of a field cannot be decoded; the message names the level and the slices."""
 
@@ -134,7 +138,8 @@ class Field:
         z : slice
             Places from 0, inside the field.
         y, x : (int, int)
-            First and last but one; what lies beyond the field is filled.
+            First and last but one; what lies beyond the field is filled, with a little grain, so
+            that it looks neither lost nor like a frame.
         name : str
         fill : int
             Grey level beyond the field.
@@ -158,7 +163,16 @@ class Field:
 
         def image(number: int) -> np.ndarray:
             first = (number - 1) // layer * layer
-            return np.pad(band(first)[number - 1 - first], margins, constant_values=fill)
+            plane = np.pad(band(first)[number - 1 - first], margins, constant_values=fill)
+            if any(map(any, margins)):
+                beyond = np.pad(
+                    np.zeros([w.stop - w.start for w in inside], bool),
+                    margins,
+                    constant_values=True,
+                )
+                grain = np.random.default_rng(number).normal(fill, GRAIN, np.count_nonzero(beyond))
+                plane[beyond] = np.clip(np.round(grain), 0, 255)
+            return plane
 
         return Stack(
             name=name,
