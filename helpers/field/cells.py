@@ -23,7 +23,7 @@ LABELS, BASIN, MEASURES = "labels", "basin.npy", "measures.json"
 """What is in the folder of a cell: label maps, the cell's share of the box, measures."""
 BASIN_NM = 200.0
 """Pixels no larger than this are enough to part cells that touch."""
-CORE_SHARE, CORE_NM = 1.2, (5_000.0, 7_500.0)
+CORE_SHARE, CORE_NM = 1.2, (6_000.0, 7_500.0)
 """The nucleus is looked for as far from the middle as the cell is deep, times this, within these
 limits."""
 SEED_NM = 1500.0
