@@ -124,6 +124,7 @@ def pyramid(
     classes = max((picture.classes for picture in every), key=len)
     payload, label = json_of(data), html.escape(alt.strip())
     drawn = "".join(map(_outline, outlines, points))
+    said = '<div class="hela-chosen" role="status" hidden></div>\n' if outlines else ""
     listed = _list(outlines) if outlines else ""
     identity = figure_id("pyramid", name, payload, start.webp, drawn, listed, caption, alt)
     body = (
@@ -134,8 +135,8 @@ def pyramid(
         '<div class="hela-tools" hidden><button type="button" aria-label="Zoom in">+</button>'
         '<button type="button" aria-label="Zoom out">−</button>'
         '<button type="button">Whole picture</button></div>\n'
-        f'<p class="hela-hint" id="{identity}-hint" hidden>Zoom with + and −, with two fingers or '
-        "with Ctrl and the wheel; then drag it or use the arrow keys. "
+        f'{said}<p class="hela-hint" id="{identity}-hint" hidden>Zoom with + and −, with two '
+        "fingers or with Ctrl and the wheel; then drag it or use the arrow keys. "
         f"{'Choose an outline to read about the cell.' if outlines else ''}</p>\n{listed}"
     )
     return frame(
@@ -257,7 +258,6 @@ def _list(outlines: list[Outline]) -> str:
         for outline in outlines
     )
     return (
-        '<div class="hela-chosen" role="status" hidden></div>\n'
         f'<details class="hela-cells" open><summary>All cells ({len(outlines)})</summary>'
         f"<ul>{items}</ul></details>\n"
     )
