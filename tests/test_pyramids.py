@@ -490,6 +490,19 @@ def test_list_leads_to_each_cell(visit):
     assert width < 300
 
 
+def test_outlines_can_be_hidden(visit):
+    view, page, _ = visit(make())
+    switch = page.get_by_role("button", name="Outlines")
+    switch.click()
+    assert switch.get_attribute("aria-pressed") == "false"
+    assert not view.locator("path").first.is_visible()
+    assert view.get_by_role("button").count() == 0, "no focus on what is not to be seen"
+    assert error(view) < 3
+    switch.click()
+    assert view.locator("path").first.is_visible()
+    assert switch.get_attribute("aria-pressed") == "true"
+
+
 def test_outlines_keep_their_width(visit):
     view, page, _ = visit(make(outlines=[FIRST], levels=[np.zeros_like(LEVELS[0])]))
     widths = set()

@@ -6,7 +6,7 @@ function showPyramid(figure, drawScale) {
   const cells = Array.from(svg.querySelectorAll(".hela-cell"));
   const items = Array.from(figure.querySelectorAll(".hela-cells li"));
   const said = figure.querySelector(".hela-chosen");
-  const [inButton, outButton, wholeButton] = figure.querySelectorAll(".hela-tools button");
+  const [inButton, outButton, wholeButton, outlinesButton] = figure.querySelectorAll(".hela-tools button");
   const [width, height] = data.size, last = data.levels.length;
   const tiles = new Map();  // key -> img in the page
   // The picture's point in the middle of the view, and the zoom beside the whole picture's.
@@ -104,7 +104,6 @@ function showPyramid(figure, drawScale) {
     at.zoom = between(1, 0.7 * room / fit(), most());
     request();
   }
-  function whole() { zoom(0); }
 
   // A copy above its neighbours: to move the cell itself would take its focus and its turn.
   function onTop(cell) {
@@ -187,7 +186,12 @@ function showPyramid(figure, drawScale) {
   });
   inButton.addEventListener("click", () => zoom(1.5));
   outButton.addEventListener("click", () => zoom(1 / 1.5));
-  wholeButton.addEventListener("click", whole);
+  wholeButton.addEventListener("click", () => zoom(0));
+  if (outlinesButton) outlinesButton.addEventListener("click", () => {
+    const shown = outlinesButton.getAttribute("aria-pressed") !== "true";
+    outlinesButton.setAttribute("aria-pressed", shown);
+    svg.style.visibility = shown ? "" : "hidden";
+  });
 
   cells.forEach((cell, number) => {
     const item = items[number], name = item.querySelector("strong");

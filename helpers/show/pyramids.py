@@ -61,8 +61,9 @@ def pyramid(
 
     The page holds it all: no kernel, no network. It begins with the whole picture. Drag or arrow
     keys move it, plus and minus, two fingers or the wheel with the control key zoom; the wheel
-    alone scrolls the page. A click on an outline, or Tab, shows what is said of that cell. Without
-    JavaScript there are the coarsest level with the outlines and a list of the cells.
+    alone scrolls the page. A click on an outline, or Tab, shows what is said of that cell; a button
+    hides the outlines. Without JavaScript there are the coarsest level, the outlines and a list of
+    the cells.
 
     Parameters
     ----------
@@ -124,8 +125,11 @@ def pyramid(
     classes = max((picture.classes for picture in every), key=len)
     payload, label = json_of(data), html.escape(alt.strip())
     drawn = "".join(map(_outline, outlines, points))
-    said = '<div class="hela-chosen" role="status" hidden></div>\n' if outlines else ""
-    listed = _list(outlines) if outlines else ""
+    toggle = said = listed = ""
+    if outlines:
+        toggle = '<button type="button" aria-pressed="true">Outlines</button>'
+        said = '<div class="hela-chosen" role="status" hidden></div>\n'
+        listed = _list(outlines)
     identity = figure_id("pyramid", name, payload, start.webp, drawn, listed, caption, alt)
     body = (
         f'<div class="hela-view"><img class="{classes}" src="{start.uri}" '
@@ -134,7 +138,7 @@ def pyramid(
         f'{drawn}</svg><div class="hela-scale" hidden></div></div>\n'
         '<div class="hela-tools" hidden><button type="button" aria-label="Zoom in">+</button>'
         '<button type="button" aria-label="Zoom out">−</button>'
-        '<button type="button">Whole picture</button></div>\n'
+        f'<button type="button">Whole picture</button>{toggle}</div>\n'
         f'{said}<p class="hela-hint" id="{identity}-hint" hidden>Zoom with + and −, with two '
         "fingers or with Ctrl and the wheel; then drag it or use the arrow keys. "
         f"{'Choose an outline to read about the cell.' if outlines else ''}</p>\n{listed}"
