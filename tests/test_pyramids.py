@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import watch
+from browser import touch, visits
 from PIL import Image
 
 from helpers.labels import colourise
@@ -164,30 +164,14 @@ def test_too_much_for_a_page_is_refused_early_and_says_where_to_begin(monkeypatc
 @pytest.fixture
 def visit(browser, tmp_path):
     """Open figures in a page; return the first one's view, the page and what it complained of."""
-    contexts = []
+    with visits(browser, tmp_path) as visit_page:
 
-    def open_page(*figures, width_px=1280, **options):
-        file = tmp_path / "page.html"
-        file.write_text(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title>'
-            '<meta name="viewport" content="width=device-width"><style>'
-            ":root{color-scheme:light dark} body{margin:0;font-family:sans-serif}"
-            "h1{margin:0;font-size:1rem;line-height:2rem}</style>"
-            f"<main><h1>t</h1>{''.join(figure.html for figure in figures)}</main>"
-            '<div style="height:3000px"></div></html>',
-            encoding="utf-8",
-        )
-        context = browser.new_context(viewport={"width": width_px, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        log = watch(page)
-        page.goto(file.as_uri())
-        settle(page)
-        return page.locator(".hela-view").first, page, log
+        def open_page(*figures, **options):
+            page, log = visit_page(*figures, **options)
+            settle(page)
+            return page.locator(".hela-view").first, page, log
 
-    yield open_page
-    for context in contexts:
-        context.close()
+        yield open_page
 
 
 def settle(page):
@@ -370,24 +354,20 @@ def test_wheel_scrolls_the_page_and_zooms_about_the_pointer_with_control(visit):
 
 def test_fingers_zoom_then_move_the_picture_and_scroll_the_page_where_it_is_whole(visit):
     view, page, _ = visit(make(), width_px=390, has_touch=True)
-    session = page.context.new_cdp_session(page)
     x, y = middle_of(view)
 
-    def touch(*moments):
-        kinds = ["touchStart", *["touchMove"] * (len(moments) - 1), "touchEnd"]
-        for kind, points in zip(kinds, [*moments, []], strict=True):
-            places = [{"x": px, "y": py, "id": at} for at, (px, py) in enumerate(points)]
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+    def move(*moments):
+        touch(page, *moments)
         settle(page)
 
-    touch(*([(x - apart, y), (x + apart, y)] for apart in (30, 40, 50, 60)))
+    move(*([(x - apart, y), (x + apart, y)] for apart in (30, 40, 50, 60)))
     _, top, width, _ = seen(view)
     assert width == pytest.approx(WIDTH / 2, rel=0.1)
-    touch(*([(x, y - step)] for step in range(0, 60, 10)))
+    move(*([(x, y - step)] for step in range(0, 60, 10)))
     assert seen(view)[1] > top + 40
     assert page.evaluate("scrollY") == 0
     page.get_by_role("button", name="Whole picture").click()
-    touch(*([(x, y - step)] for step in range(0, 120, 20)))
+    move(*([(x, y - step)] for step in range(0, 120, 20)))
     assert page.evaluate("scrollY") > 0
     assert seen(view)[2] == pytest.approx(WIDTH, rel=0.01)
 
