@@ -271,7 +271,7 @@ def test_a_server_without_ranges_sends_nothing_whole(server, folder, place):
     assert len(large) > 4_000_000
     assert taken == []
     assert "whole files only" in error.reason
-    assert "fetch_full" in error.remedy
+    assert f'whole_cell.fetch_full("{CELL}")' in error.remedy
     assert str(folder) in error.remedy
 
 

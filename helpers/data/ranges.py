@@ -36,6 +36,8 @@ class Ranges:
         What the file is known to be long; else the first answer tells it.
     version : str, optional
         As `helpers.data.download.version_of` told it; None where that does not matter.
+    instead : str
+        What to do where the server sends whole files only: the end of a sentence.
 
     Attributes
     ----------
@@ -49,8 +51,9 @@ class Ranges:
         url: str,
         size_bytes: int | None = None,
         version: str | None = None,
+        instead: str = "put the whole file into the data folder",
     ):
-        self._downloads, self._url = downloads, url
+        self._downloads, self._url, self._instead = downloads, url, instead
         self.size_bytes, self.version = size_bytes, version
 
     def get(self, start: int, stop: int) -> bytes:
@@ -91,9 +94,8 @@ class Ranges:
             if response.status_code == 200:
                 raise TransferError(
                     "the server sends whole files only, not parts of them (no HTTP ranges)",
-                    "Set HELA_DATA_URL to a mirror that sends parts, or unset it; or put the "
-                    "whole file, about 1.2 GB, into the data folder: whole_cell.fetch_full of "
-                    "helpers.data downloads it.",
+                    "Set HELA_DATA_URL to a mirror that sends parts, or unset it; or "
+                    f"{self._instead}.",
                 )
             self._check(response, begin)
             stop = min(stop, self.size_bytes)

@@ -135,6 +135,11 @@ class SlicesByRange:
         self.folder = whole_cell.path_of(cell).with_suffix("")
         self.index = self._kept_index() or self._fetch_index()
 
+    @property
+    def _instead(self) -> str:
+        call = f'from helpers.data import whole_cell; whole_cell.fetch_full("{self.cell}")'
+        return f"download the whole file once, about 1.2 GB, and its slices come from it: {call}"
+
     def __len__(self) -> int:
         """Return the number of slices."""
         return len(self.index.pages)
@@ -201,7 +206,8 @@ class SlicesByRange:
             if index is None:
                 bar = progress_bar(desc=f"{self.cell}: index", unit=" requests", leave=False)
                 with bar, Downloads() as downloads:
-                    index = _read_index(Ranges(downloads, self.url), self.cell, self.url, bar)
+                    ranges = Ranges(downloads, self.url, instead=self._instead)
+                    index = _read_index(ranges, self.cell, self.url, bar)
                 write_whole(self.folder / "index.json", json.dumps(asdict(index)) + "\n")
         return index
 
@@ -232,7 +238,7 @@ class SlicesByRange:
         same_address = self.index.url == without_login(self.url)
         version = self.index.version if same_address else None
         with Downloads() as downloads:
-            ranges = Ranges(downloads, self.url, self.index.size_bytes, version)
+            ranges = Ranges(downloads, self.url, self.index.size_bytes, version, self._instead)
             content = _one_page(self.index.shape, page, _fetch_strips(ranges, page))
         image = self._decoded(content)
         if image is None:
