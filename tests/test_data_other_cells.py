@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -424,6 +425,20 @@ def test_two_processes_fetch_a_slice_once(server, mirror, folder):
     said = [process.communicate(timeout=60)[0] for process in both]
     assert {text.split()[-1] for text in said} == {str(int(volume()[1].sum()))}
     assert len(server.seen) - asked == 1
+
+
+def test_threads_fetch_each_slice_once(server):
+    cell = open_cell(CELL)
+    asked = len(server.seen)
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(cell.image, [1, 2, 1, 2, 3, 1]))
+    assert np.array_equal(images[3], volume()[1])
+    assert len(server.seen) - asked == 3
+
+
+def test_an_empty_file_is_no_cell(server):
+    server.files[NAME] = b""
+    assert "it is empty" in failure(lambda: open_cell(CELL)).reason
 
 
 def test_a_folder_that_is_read_only_says_so(mirror, monkeypatch):

@@ -96,7 +96,7 @@ def test_a_file_that_is_no_such_map_is_refused(put, variables, said):
 
 
 def test_a_file_that_cannot_be_had_says_so(mirror, server):
-    with using(mirror), pytest.raises(DataError, match="Hela_slice_130_GT.mat.*HTTP 404"):
+    with using(mirror), pytest.raises(DataError, match=r"Hela_slice_130_GT\.mat.*HTTP 404"):
         field_truth(131)
 
 

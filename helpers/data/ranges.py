@@ -109,7 +109,10 @@ class Ranges:
     def _check(self, response: requests.Response, begin: int) -> None:
         """Compare what the server says of its file with what is known; the first time, learn it."""
         size, version = total_of(response), version_of(response)
-        if self.size_bytes is None and response.status_code == 206 and size:
+        if self.size_bytes is None:
+            if response.status_code != 206 or not size:
+                reason = "the server does not say how long the file is, or it is empty"
+                raise TransferError(reason, LATER_REMEDY)
             self.size_bytes, self.version = size, version
         if size != self.size_bytes or (self.version and version != self.version):
             raise TransferError(
