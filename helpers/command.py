@@ -281,9 +281,10 @@ def whole_field(
 
     The same command again goes on with what a stopped one left, and ends with the same files.
     Into --out come: cells.csv, a row a cell; classes.zarr and instances.zarr, the classes and the
-    cells of all voxels; summary.json.
+    cells of all voxels; summary.json; and report.html with a slice to look around.
     """
     from helpers import field
+    from helpers.field.whole import REPORT
 
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("--scheduler has workers of its own; leave --workers out.")
@@ -308,7 +309,7 @@ def whole_field(
     found = _attempt(segment)
     columns = ["cell", "z_um", "y_um", "x_um", "is_cut", "volume_um3", "surface_um2", "sphericity"]
     print(found.cells[columns].to_string(index=False, na_rep="-"))
-    print(f"Results: {out}")
+    print(f"Results: {out}; look at {out / REPORT}.")
     _end(found.doubts)
 
 

@@ -69,6 +69,9 @@ def test_slices_in_cells_out(done, truth):
     told = json.loads((out / whole.SUMMARY).read_text())
     assert told["cells"] == 5
     assert set(told["seconds"]) == {"find", "segment", "join"}
+    page = (out / whole.REPORT).read_text(encoding="utf-8")
+    assert page.count('role="button"') >= 4
+    assert "the side of the field cuts the cell" in page
     instances = field_room.open_field(out / joining.INSTANCES)
     assert set(np.unique(instances.read(slice(None)))) == set(range(6))
 

@@ -1,5 +1,6 @@
 """A slice of a field to pan and zoom, with its cells outlined."""
 
+import html
 import math
 
 import cv2
@@ -7,9 +8,11 @@ import pandas as pd
 
 from helpers.field.ngff import Field
 from helpers.masks import as_bytes
-from helpers.show.page_html import PageHtml
+from helpers.show.page_html import PageHtml, whole_page
 from helpers.show.pyramids import Outline, pyramid
 
+REPORT_PX = 2048
+"""Most rows and columns of the picture on the page of a result."""
 OUTLINE_NM = 160.0
 """Pixels no larger than this are enough for the outline of a cell."""
 
@@ -67,6 +70,42 @@ def view(
         alt=alt,
         name=name,
     )
+
+
+def report(
+    title: str, field: Field, cells: pd.DataFrame, instances: Field, doubts: list[str]
+) -> str:
+    """Make a page of a result: what is doubtful, a slice to look around, and the table of cells.
+
+    Parameters
+    ----------
+    title : str
+    field : Field
+    cells : DataFrame
+        Of `segment_cells`.
+    instances : Field
+        Of `join_cells`.
+    doubts : list of str
+
+    Returns
+    -------
+    str
+        HTML that opens without a network.
+    """
+    parts: list[PageHtml | str] = []
+    if doubts:
+        lines = "".join(f"<li>{html.escape(each)}</li>" for each in doubts)
+        parts.append(f'<div class="doubts"><h2>In doubt</h2><ul>{lines}</ul></div>')
+    number = field.shape[0] // 2 + 1
+    sides = [max(array.shape[1:]) for array in field.levels]
+    fit = [level for level, side in enumerate(sides) if side <= REPORT_PX]
+    if fit:
+        caption = f"Slice {number} of the field with its cells; choose one to see its numbers."
+        alt = f"Slice {number} with the outlines of its cells"
+        parts.append(view(field, cells, instances, number, finest=fit[0], caption=caption, alt=alt))
+    table = cells.drop(columns=["top", "bottom", "left", "right", "doubts", "failed"])
+    rows = table.to_html(index=False, na_rep="-", border=0, float_format=lambda v: f"{v:.4g}")
+    return whole_page(title, *parts, "<h2>Cells</h2>", rows)
 
 
 def outlines(cells: pd.DataFrame, instances: Field, number: int, finest: int = 0) -> list[Outline]:

@@ -18,8 +18,9 @@ from helpers.field import find, joining
 from helpers.field.cells import segment_cells
 from helpers.field.convert import as_stack, convert
 from helpers.field.ngff import Field, open_field
+from helpers.field.views import report
 
-FIELD, TABLE, SUMMARY = "field.zarr", "cells.csv", "summary.json"
+FIELD, TABLE, SUMMARY, REPORT = "field.zarr", "cells.csv", "summary.json", "report.html"
 """What is in the folder of results, beside the images of labels and the folders of the cells."""
 
 
@@ -91,7 +92,8 @@ def segment_field(
     out : path
         Folder of the results, made where it is not: ``cells.csv`` has a row a cell,
         ``classes.zarr`` and ``instances.zarr`` are the label images, ``cells`` the results of each
-        cell, ``summary.json`` what was done. The same call again goes on where a run was stopped.
+        cell, ``summary.json`` what was done; ``report.html`` shows it. The same call
+        again goes on where a run was stopped.
     voxel_nm : (float, float, float), optional
         (z, y, x); needed where a field is made of files that do not have it.
     client : distributed.Client, optional
@@ -141,6 +143,8 @@ def segment_field(
         joining.write_table(cells, out / TABLE)
         result = FieldResult(out, field, cells, *images, seconds)
         write_whole(out / SUMMARY, json.dumps(_summary(result), indent=1) + "\n")
+        title = f"{len(cells)} cells of a field"
+        write_whole(out / REPORT, report(title, field, cells, images[1], result.doubts))
         return result
 
 
