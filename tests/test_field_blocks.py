@@ -169,15 +169,25 @@ def test_seams_are_counted():
     seams = blocks.count_seams(labels, labels, 4, near_px=2)
     assert (seams["pixels"], seams["share"]) == (0, 0)
     assert seams["near_area"] == 1 - 4 * 4 / 96
-    # Pairs across borders: 12 columns of 1 row, 8 rows of 2 columns; beside: twice as many.
-    assert seams["step"] == pytest.approx(1)
+    assert np.isnan(seams["step"])  # The blocks have no other line on the grid of 4.
     without = np.full((8, 12), 3, np.uint8)
     without[:, 4:8] = 2
     without[0, :2] = 1
     seams = blocks.count_seams(without, np.full((8, 12), 3, np.uint8), 4, near_px=1)
     assert seams["pixels"] == 34
-    assert seams["near_share"] == pytest.approx((8 + 8 + 4) / 34)
-    assert np.isnan(seams["step"])
+    # Along the borders, on the inner side; the corner of row 0 is near none.
+    assert seams["near_share"] == pytest.approx((2 * 8 + 2 * 2 * 1) / 34)
+
+
+def test_a_step_is_counted_against_pairs_inside_the_blocks():
+    labels = np.full((128, 256), 3, np.uint8)
+    labels[:, 20:52] = 2  # An edge inside, and none on the grid.
+    labels[:32, 96:] = 2  # On the grid inside a block: 32 of 128 pairs.
+    assert blocks.count_seams(labels, labels, 64)["step"] == 0
+    labels[:48, 128:] = 4  # Across a border: 48 pairs.
+    # Borders: 3 columns of 128 and 1 row of 256; inside: 4 columns of 128 and 2 rows of 256.
+    across, inside = 48 / (3 * 128 + 256), (32 + 32) / (4 * 128 + 2 * 256)
+    assert blocks.count_seams(labels, labels, 64)["step"] == pytest.approx(across / inside)
 
 
 @pytest.mark.parametrize(

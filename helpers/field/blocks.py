@@ -17,7 +17,7 @@ from helpers.labels import PALETTES, Label
 from helpers.traditional.constants import REFERENCE_PIXEL_SIZE_NM
 from helpers.training.device import need_tensorflow
 from helpers.training.examples import as_input
-from helpers.training.predict import predictor
+from helpers.training.predict import ALIGNMENT_PX, predictor
 from helpers.training.prepare import Preparation
 
 BLOCK_PX = 512
@@ -302,8 +302,8 @@ def count_seams(without, labels, block_px: int = BLOCK_PX, *, near_px: int = NEA
         ``pixels`` that differ, ``share`` of all that they are; ``near_share``, how many of them
         are near a border, and ``near_area``, how many of all pixels are, which is what to expect
         if borders did not matter. ``step_without`` and ``step``: of pairs of neighbours across a
-        border, the share whose labels differ, divided by that of pairs beside the border; 1 is no
-        seam. What cannot be told is NaN.
+        border, the share whose labels differ, divided by that of pairs inside the blocks; about 1
+        is no seam. What cannot be told is NaN.
 
     Raises
     ------
@@ -339,8 +339,8 @@ def count_seams(without, labels, block_px: int = BLOCK_PX, *, near_px: int = NEA
         "share": count / differ.size,
         "near_share": float((differ & near).sum() / count) if count else math.nan,
         "near_area": float(near.mean()),
-        "step_without": _step(without, block_px, near_px),
-        "step": _step(labels, block_px, near_px),
+        "step_without": _step(without, block_px),
+        "step": _step(labels, block_px),
     }
 
 
@@ -352,16 +352,20 @@ def _is_near(length: int, block_px: int, near_px: int) -> np.ndarray:
     return is_near
 
 
-def _step(labels: np.ndarray, block_px: int, near_px: int) -> float:
-    """Return how often labels change across borders, divided by how often beside them."""
+def _step(labels: np.ndarray, block_px: int) -> float:
+    """Return how often labels change across borders, divided by how often inside the blocks.
+
+    Pairs inside are taken on a grid on which the borders lie too: a network's maps have a grid of
+    their own, along which labels change more or less often, and which is no seam.
+    """
+    grid_px = math.gcd(block_px, ALIGNMENT_PX)
     changes, pairs = np.zeros(2), np.zeros(2)
     for axis in (-2, -1):
         changed = np.moveaxis(np.diff(labels.astype(np.int16), axis=axis) != 0, axis, -1)
-        last = np.arange(1, changed.shape[-1] + 1)  # Of each pair, the second pixel's place.
-        across = last % block_px == 0
-        beside = _is_near(labels.shape[axis], block_px, near_px)
-        beside = beside[1:] & beside[:-1] & ~across
-        for at, which in enumerate((across, beside)):
+        second = np.arange(1, changed.shape[-1] + 1)  # Place of the second pixel of each pair.
+        across = second % block_px == 0
+        inside = (second % grid_px == 0) & ~across
+        for at, which in enumerate((across, inside)):
             changes[at] += changed[..., which].sum()
             pairs[at] += changed[..., which].size
     if not (pairs.all() and changes[1]):
