@@ -268,7 +268,7 @@ def test_a_field_is_labelled_as_an_array_is(field, network, whole):
 
 def test_slices_are_prepared_as_for_the_training(field, network, whole):
     """Smoothing reaches beyond a block too."""
-    preparation = Preparation(6.0, 4.0)
+    preparation = Preparation(40.0, 20.0)  # 20 pixels of 20 nm to each side.
     found = labels_of(network, field, preparation=preparation, block_px=64)
     assert (found != whole).mean() > 0.01
     for block_px in (44, 256):
@@ -278,7 +278,7 @@ def test_slices_are_prepared_as_for_the_training(field, network, whole):
         blocks.predict(field, network, preparation=Preparation(pixel_size_nm=40.0))
 
 
-def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_path):
+def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_path, monkeypatch):
     out = tmp_path / "labels.zarr"
     written = blocks.write(field, network, out, block_px=64)
     np.testing.assert_array_equal(written.read(slice(None)), whole)
@@ -292,6 +292,9 @@ def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_
     again = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     assert {p for p in stamps if again[p] != stamps[p]} == {lost}
     assert lost.read_bytes() == content
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "_write_layer", None)  # Nothing is left to do.
+        blocks.write(field, network, out, block_px=64)
     other = blocks.write(field, network, out, block_px=64, overlap_px=0)
     assert (other.read(slice(None)) != whole).any()
 
