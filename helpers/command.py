@@ -239,6 +239,92 @@ def evaluate(
     _end(scored.doubts)
 
 
+@app.command("field")
+def whole_field(
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="FIELD",
+            help="An OME-Zarr image (z, y, x), its folder or its address; or slices, of which one "
+            "is made in --out first: all that `hela segment` opens.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results; made new.")],
+    voxel_nm: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="Z Y X",
+            help="Distance of slices and pixel size, in nanometres, for slices that do not say it.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Dask scheduler, such as tcp://10.0.0.1:8786, whose workers have "
+            "this package and see the same paths. By default workers on this machine."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes on this machine, by default one a core; 0: this one."),
+    ] = None,
+    pattern: Pattern = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results of another field in --out.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Open the field, say what would be done, and stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Without progress bars.")] = False,
+) -> None:
+    """Find all cells of a field too large for memory, segment and measure them.
+
+    The same command again goes on with what a stopped one left, and ends with the same files.
+    Into --out come: cells.csv, a row a cell; classes.zarr and instances.zarr, the classes and the
+    cells of all voxels; summary.json.
+    """
+    from helpers import data, field
+
+    if scheduler is not None and workers is not None:
+        raise typer.BadParameter("--scheduler has workers of its own; leave --workers out.")
+    opening = {"pattern": pattern} if pattern else {}
+    if dry_run:
+        _attempt(lambda: _describe(where, voxel_nm or None, opening, field, data))
+        print(f"Nothing was done (--dry-run); results would be written to {out}.")
+        return
+
+    def segment():
+        with field.cluster(scheduler, workers=workers) as client:
+            return field.segment_field(
+                *(where, out),
+                voxel_nm=voxel_nm or None,
+                client=client,
+                overwrite=overwrite,
+                progress=not quiet,
+                told=None if quiet else print,
+                **opening,
+            )
+
+    found = _attempt(segment)
+    columns = ["cell", "z_um", "y_um", "x_um", "is_cut", "volume_um3", "surface_um2", "sphericity"]
+    print(found.cells[columns].to_string(index=False, na_rep="-"))
+    print(f"Results: {out}")
+    _end(found.doubts)
+
+
+def _describe(where, voxel_nm, opening, field, data) -> None:
+    if field.is_field(where):
+        found = field.open_field(where)
+        count, voxel = found.shape, found.voxel_nm
+    else:
+        stack = data.open_stack(where, voxel_nm=voxel_nm, **opening)
+        count, voxel = (len(stack), *stack.shape), stack.voxel_nm
+    print(
+        f"{count[0]} slices of {count[2]} x {count[1]} pixels; "
+        f"voxel {' x '.join(f'{side:g}' for side in voxel)} nm (z, y, x)."
+    )
+
+
 def _attempt(task: Callable):
     """Do a task; what is wrong with the input ends the command with its message."""
     from helpers.volume.passes import SliceError

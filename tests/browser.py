@@ -103,3 +103,46 @@ def watch(page) -> PageLog:
     page.on("response", on_response)
     page.on("request", on_request)
     return log
+
+
+@contextmanager
+def visits(browser, folder: Path) -> Iterator:
+    """Yield a function that opens figures from a file; close what it opened after.
+
+    It takes figures with ``html``, ``width_px`` and what a Playwright context takes, and returns
+    the page, higher than the window, and its `PageLog`.
+    """
+    contexts = []
+
+    def visit(*figures, width_px: int = 1280, **options):
+        file = folder / "page.html"
+        file.write_text(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title>'
+            '<meta name="viewport" content="width=device-width"><style>'
+            ":root{color-scheme:light dark} body{margin:0;font-family:sans-serif}"
+            "h1{margin:0;font-size:1rem;line-height:2rem}</style>"
+            f"<main><h1>t</h1>{''.join(figure.html for figure in figures)}</main>"
+            '<div style="height:3000px"></div></html>',
+            encoding="utf-8",
+        )
+        context = browser.new_context(viewport={"width": width_px, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        log = watch(page)
+        page.goto(file.as_uri())
+        return page, log
+
+    try:
+        yield visit
+    finally:
+        for context in contexts:
+            context.close()
+
+
+def touch(page, *moments) -> None:
+    """Put fingers down at the first moment's points (x, y), move them to the next ones, lift."""
+    session = page.context.new_cdp_session(page)
+    kinds = ["touchStart", *["touchMove"] * (len(moments) - 1), "touchEnd"]
+    for kind, points in zip(kinds, [*moments, []], strict=True):
+        places = [{"x": x, "y": y, "id": at} for at, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})

@@ -157,14 +157,16 @@ def test_the_phantom_is_a_stack_like_the_others(settings):
         cell.labels(0)
 
 
-def test_the_full_stack_reads_single_slices(settings, monkeypatch):
+def test_the_full_stack_reads_single_slices(tmp_path, monkeypatch):
     asked = []
 
     def read(_path, number):
         asked.append(number)
         return np.full((2000, 2000), number % 256, np.uint8)
 
-    monkeypatch.setattr(whole_cell, "fetch_full", lambda **_kwargs: settings.data_dir)
+    monkeypatch.setattr(whole_cell, "path_of", lambda _cell: tmp_path)
+    monkeypatch.setattr(whole_cell, "fetch_full", lambda _cell: tmp_path)
+    monkeypatch.setattr(whole_cell, "count_slices", lambda _path: 300)
     monkeypatch.setattr(whole_cell, "read_slice", read)
     cell = sources.load_stack("full")
     assert (len(cell), cell.voxel_nm) == (300, (50.0, 10.0, 10.0))
@@ -172,8 +174,10 @@ def test_the_full_stack_reads_single_slices(settings, monkeypatch):
     assert asked == [7]
 
 
-def test_a_slice_unlike_the_others_is_reported(settings, monkeypatch):
-    monkeypatch.setattr(whole_cell, "fetch_full", lambda **_kwargs: settings.data_dir)
+def test_a_slice_unlike_the_others_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_cell, "path_of", lambda _cell: tmp_path)
+    monkeypatch.setattr(whole_cell, "fetch_full", lambda _cell: tmp_path)
+    monkeypatch.setattr(whole_cell, "count_slices", lambda _path: 300)
     monkeypatch.setattr(whole_cell, "read_slice", lambda *_a, **_k: np.zeros((5, 5), np.uint8))
     cell = sources.load_stack("full")
     with pytest.raises(ValueError, match=r"slice 9 .* is uint8 \(5, 5\)"):

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("zarr", minversion="3")
 
 from helpers.data.stack import Stack
-from helpers.field import assemble, cells, find, ngff, tasks
+from helpers.field import cells, find, joining, ngff, tasks
 from helpers.field.convert import convert
 from helpers.phantom.field import PhantomField
 
@@ -51,7 +51,7 @@ def found(field):
 def result(field, found, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     table = cells.segment_cells(field, found, out)
-    return out, table, assemble.assemble(field, table, out)
+    return out, table, joining.join_cells(field, table, out)
 
 
 @pytest.mark.parametrize("seed", [3, 4])
@@ -107,13 +107,13 @@ def test_a_second_run_computes_nothing_and_a_lost_cell_comes_back(
     files = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     stamps = {p: p.stat().st_mtime_ns for p in files}
     again = cells.segment_cells(field, found, out)
-    assemble.assemble(field, again, out)
+    joining.join_cells(field, again, out)
     assert again.to_csv() == table.to_csv()
     assert {p: p.stat().st_mtime_ns for p in files} == stamps
     shutil.rmtree(cells.folder_of(out, 3))
-    ngff.chunk_path(out / assemble.INSTANCES, 0, (0, 0, 0)).unlink()
+    ngff.chunk_path(out / joining.INSTANCES, 0, (0, 0, 0)).unlink()
     assemble_again = cells.segment_cells(field, found, out)
-    assemble.assemble(field, assemble_again, out)
+    joining.join_cells(field, assemble_again, out)
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == files
 
 
@@ -124,7 +124,7 @@ def test_a_failed_cell_takes_no_other_with_it(field, found, tmp_path):
     table = cells.segment_cells(field, found, tmp_path)
     assert table["failed"].astype(bool).tolist() == [n == 3 for n in table["cell"]]
     assert table.loc[table["cell"] == 3, "volume_um3"].isna().all()
-    _, instances = assemble.assemble(field, table, tmp_path)
+    _, instances = joining.join_cells(field, table, tmp_path)
     assert 3 not in np.unique(instances.read(slice(None), level=2))
 
 
@@ -147,7 +147,7 @@ def test_overlaps_do_not_depend_on_the_order():
         for number in range(1, 5)
     ]
     dark = rng.random((8, 9)) > 0.3
-    one, other = assemble.settle(dark, parts), assemble.settle(dark, parts[::-1])
+    one, other = joining.settle(dark, parts), joining.settle(dark, parts[::-1])
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 

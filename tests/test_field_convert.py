@@ -158,8 +158,11 @@ def test_a_box_beyond_the_field_is_filled(volume, tmp_path):
     assert box.slice_numbers == tuple(range(3, 10))
     image = box.image(7)
     assert np.array_equal(image[5:, :11], volume[6, :20, 120:])
-    assert (image[:5] == 200).all()
-    assert (image[:, 11:] == 200).all()
+    # A little grain, the same each time: not one grey level, which would look lost.
+    for beyond in (image[:5], image[:, 11:]):
+        assert abs(beyond.mean() - 200) < 2
+        assert 2 < beyond.std() < 6
+    assert np.array_equal(box.image(7), image)
 
 
 def test_it_is_read_over_http_without_the_rest(volume, tmp_path):

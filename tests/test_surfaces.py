@@ -7,7 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from browser import watch
+from browser import touch, visits
 from skimage import measure
 
 from helpers.show.surfaces import MAX_TRIANGLES, surface
@@ -126,28 +126,14 @@ def test_what_cannot_be_shown_is_refused(changes, message):
 @pytest.fixture
 def visit(browser, tmp_path):
     """Open figures in a page; return its canvas, the page and what it complained about."""
-    contexts = []
+    with visits(browser, tmp_path) as visit_page:
 
-    def open_page(*figures, width_px=1280, **options):
-        file = tmp_path / "page.html"
-        file.write_text(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title>'
-            '<meta name="viewport" content="width=device-width"><style>body{margin:0}</style>'
-            f'{"".join(figure.html for figure in figures)}<div style="height:3000px"></div></html>',
-            encoding="utf-8",
-        )
-        options = {"reduced_motion": "reduce", **options}
-        context = browser.new_context(viewport={"width": width_px, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        log = watch(page)
-        page.goto(file.as_uri())
-        settle(page)
-        return page.locator("canvas").first, page, log
+        def open_page(*figures, **options):
+            page, log = visit_page(*figures, **{"reduced_motion": "reduce", **options})
+            settle(page)
+            return page.locator("canvas").first, page, log
 
-    yield open_page
-    for context in contexts:
-        context.close()
+        yield open_page
 
 
 def settle(page):
@@ -331,25 +317,21 @@ def test_wheel_scrolls_the_page_and_zooms_with_control(visit):
 
 def test_fingers_turn_it_zoom_it_and_still_scroll_the_page(visit):
     canvas, page, _ = visit(make(letter()), width_px=390, has_touch=True)
-    session = page.context.new_cdp_session(page)
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
-    def touch(*moments):
-        kinds = ["touchStart", *["touchMove"] * (len(moments) - 1), "touchEnd"]
-        for kind, points in zip(kinds, [*moments, []], strict=True):
-            places = [{"x": px, "y": py, "id": at} for at, (px, py) in enumerate(points)]
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+    def move(*moments):
+        touch(page, *moments)
         settle(page)
 
     first = picture(canvas)
-    touch(*([(x + step, y)] for step in (0, 20, 40, 60)))
+    move(*([(x + step, y)] for step in (0, 20, 40, 60)))
     turned = picture(canvas)
     assert not np.array_equal(turned, first)
-    touch(*([(x - apart, y), (x + apart, y)] for apart in (30, 40, 50, 60)))
+    move(*([(x - apart, y), (x + apart, y)] for apart in (30, 40, 50, 60)))
     assert (picture(canvas)[..., 3] > 0).sum() > 1.2 * (turned[..., 3] > 0).sum()
     assert page.evaluate("scrollY") == 0
-    touch(*([(x, y - step)] for step in range(0, 120, 20)))
+    move(*([(x, y - step)] for step in range(0, 120, 20)))
     assert page.evaluate("scrollY") > 0
 
 

@@ -18,6 +18,8 @@ OUTCOMES = ("passed", "failed", "skipped")
 KINDS = {
     "hela-unet2/CODE/GroundTruth_4c/": "ground truth of one nucleus",
     "hela-unet2/CODE/GroundTruth_multiNuclei/": "ground truth of several nuclei",
+    "hela-unet2/CODE/GroundTruth_5c/": "ground truth of the whole cell",
+    "hela-unet2/CODE/GroundTruth_8000/": "ground truth of the field",
     "hela-unet2/CODE/Figures/": "figures with slices and curves",
     "mitoem/CODE/OriginalImages/": "slices of a second cell",
 }

@@ -8,17 +8,21 @@ from helpers.data.download import DataError
 from helpers.data.figures import SAMPLE_SLICES, authors_result, recover_slice
 from helpers.data.files import fetch
 from helpers.data.foreign import open_labels
+from helpers.data.other_cells import open_cell
 from helpers.data.own import open_stack
 from helpers.data.published import published_labels, second_cell
 from helpers.data.sources import load_stack
 from helpers.data.synthetic import phantom_stack, rendered_stack
+from helpers.data.truths import field_truth, whole_cell_truth
 
 __all__ = [
     "SAMPLE_SLICES",
     "DataError",
     "authors_result",
     "fetch",
+    "field_truth",
     "load_stack",
+    "open_cell",
     "open_labels",
     "open_stack",
     "phantom_stack",
@@ -26,4 +30,5 @@ __all__ = [
     "recover_slice",
     "rendered_stack",
     "second_cell",
+    "whole_cell_truth",
 ]

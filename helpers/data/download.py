@@ -409,3 +409,20 @@ def length_of(response: requests.Response) -> int | None:
     """Return the number of bytes the body must have, or None if the server does not say."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isdigit() and "Content-Encoding" not in response.headers else None
+
+
+def total_of(response: requests.Response) -> int | None:
+    """Return the size of the whole file, also when the answer is a part of it; None if untold."""
+    if response.status_code != 206:
+        return length_of(response)
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdigit() else None
+
+
+def version_of(response: requests.Response) -> str | None:
+    """Return what tells this version of the file from others, fit for the header ``If-Range``.
+
+    A weak ETag may be the same for different bytes (RFC 9110, section 8.8.1) and is not used.
+    """
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified")

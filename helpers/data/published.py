@@ -12,6 +12,7 @@ import tifffile
 from helpers import settings
 from helpers.data import figures, files, whole_cell
 from helpers.data.download import DataError
+from helpers.data.slices_by_range import open_slices_of
 from helpers.data.stack import Reader, Stack
 from helpers.settings import Settings
 
@@ -194,27 +195,30 @@ def sample_stack() -> Stack:
 
 
 def full_stack() -> Stack:
-    """Open the paper's whole cell, 300 slices, downloading it if needed (about 1.2 GB).
+    """Open the paper's whole cell, 300 slices.
 
     Returns
     -------
     Stack
-        With both ground truths, which are fetched slice by slice.
+        With both ground truths, which are fetched slice by slice. So are the slices, about 4 MB
+        each, unless the whole file is in the data folder; `helpers.data.whole_cell.fetch_full`
+        downloads that.
 
     Raises
     ------
     helpers.data.DataError
-        As `helpers.data.whole_cell.fetch_full`.
+        As `helpers.data.slices_by_range.open_slices_of`.
     """
-    path = whole_cell.fetch_full()
+    read, count, notes = open_slices_of(whole_cell.PAPERS_CELL)
     return Stack(
-        name="the paper's cell, 300 slices",
+        name=f"the paper's cell, {count} slices",
         source="full",
-        slice_numbers=tuple(range(1, 301)),
+        slice_numbers=tuple(range(1, count + 1)),
         shape=figures.SHAPE,
         voxel_nm=PAPER_VOXEL_NM,
         licence=_LICENCE,
         citation=_CITATION,
-        _image=partial(whole_cell.read_slice, path),
+        _image=read,
         **_readers(),
+        notes=notes,
     )

@@ -46,7 +46,8 @@ def load_stack(source: str = "auto") -> Stack:
     Parameters
     ----------
     source : {"auto", "phantom", "sample", "full"}
-        See `resolve_source`. ``full`` is downloaded if needed (about 1.2 GB).
+        See `resolve_source`. Of ``full``, each slice is downloaded when it is first asked for,
+        unless the whole file is there.
 
     Returns
     -------

@@ -27,7 +27,7 @@ class Stack:
     name : str
         What the stack shows.
     source : str
-        ``phantom``, ``sample``, ``full`` or ``own``.
+        ``phantom``, ``sample``, ``full``, ``other`` (another cell of the field) or ``own``.
     slice_numbers : tuple of int
         Ascending. Those of the paper's cell are the paper's, from 1; one's own slices keep their
         numbers, and may begin with 0. The sample has gaps.

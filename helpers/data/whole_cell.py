@@ -1,6 +1,6 @@
-"""The paper's whole cell: one TIFF of 300 slices, about 1.2 GB, from EMPIAR.
+"""A whole cell as one TIFF, about 1.2 GB, from EMPIAR: the paper's, or another of that set.
 
-Source: EMPIAR-10478 (CC0; Peddie, Jones, Collinson), region ROI_1656-6756-329.
+Source: EMPIAR-10478 (CC0; Peddie, Jones, Collinson); the paper's is region ROI_1656-6756-329.
 """
 
 import json
@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pooch
-import requests
 import tifffile
 from tqdm import tqdm
 
@@ -30,13 +29,15 @@ from helpers.data.download import (
     asking,
     back_off,
     fault_of_storage,
-    length_of,
+    total_of,
+    version_of,
     without_login,
 )
 from helpers.progress import progress_bar
 
-FULL_NAME = "empiar-10478/ROI_1656-6756-329.tiff"
-FULL_URL = "https://ftp.ebi.ac.uk/empiar/world_availability/10478/data/ROIs/ROI_1656-6756-329.tiff"
+PAPERS_CELL = "1656-6756-329"
+FULL_NAME = f"empiar-10478/ROI_{PAPERS_CELL}.tiff"
+FULL_URL = f"https://ftp.ebi.ac.uk/empiar/world_availability/10478/data/ROIs/ROI_{PAPERS_CELL}.tiff"
 FULL_SHAPE = (300, 2000, 2000)
 """Slices, rows, columns; each pixel one byte."""
 FRESH_START_BYTES = 1 << 20
@@ -49,26 +50,30 @@ _lock = threading.Lock()
 """One thread hashes the file at a time."""
 
 
-def fetch_full() -> Path:
-    """Return the path of the 300-slice stack, downloading it if needed (about 1.2 GB).
+def fetch_full(cell: str = PAPERS_CELL) -> Path:
+    """Return the path of the file with all slices of a cell, downloading it if needed (1.2 GB).
 
     An interrupted download leaves ``<name>.part`` and goes on from there at the next call. The
     publisher names no hash, so the first use records it beside the file (``<name>.json``), and
     later ones, once a process, check it. You may also put the file there yourself.
 
+    Parameters
+    ----------
+    cell : str
+        One of `helpers.data.other_cells.CELLS`; by default the paper's.
+
     Returns
     -------
     Path
-        `FULL_NAME` in the data folder, absolute.
+        `name_of` the cell in the data folder, absolute.
 
     Raises
     ------
     DataError
-        If the file cannot be downloaded or stored, is not the stack (300 pages of 2000 x 2000
-        uint8), or is no longer the one recorded.
+        If the file cannot be downloaded or stored, is not the stack (pages of 2000 x 2000
+        uint8, of the paper's cell 300), or is no longer the one recorded.
     """
-    path, mirror = _path(), settings.current().data_url
-    url = f"{mirror}/{FULL_NAME}" if mirror else FULL_URL
+    path, url = path_of(cell), url_of(cell)
     try:
         if not path.exists():
             with locked(path.parent, "downloads the whole cell"):
@@ -78,21 +83,26 @@ def fetch_full() -> Path:
         kept = _beside(path, ".part").exists()
         again = " Call fetch_full again: it goes on where it stopped." if kept else ""
         remedy = f"{error.remedy}{again} (From {without_login(url)} to {path})"
-        raise DataError(FULL_NAME, error.reason, remedy) from error
+        raise DataError(name_of(cell), error.reason, remedy) from error
     except OSError as error:
-        raise DataError(FULL_NAME, *fault_of_storage(path, error)) from error
+        raise DataError(name_of(cell), *fault_of_storage(path, error)) from error
     _verify(path)
     return path
 
 
-def is_full_cached() -> bool:
-    """Tell whether the stack is in the data folder and has the right shape (a quick check).
+def is_full_cached(cell: str = PAPERS_CELL) -> bool:
+    """Tell whether the file is in the data folder and has the right shape (a quick check).
+
+    Parameters
+    ----------
+    cell : str
+        As in `fetch_full`.
 
     Returns
     -------
     bool
     """
-    path = _path()
+    path = path_of(cell)
     return path.is_file() and _wrong_shape(path) is None
 
 
@@ -104,7 +114,7 @@ def read_slice(path: Path, number: int) -> np.ndarray:
     path : Path
         As `fetch_full` returned it.
     number : int
-        The paper's slice number, 1 to 300.
+        From 1; of the paper's cell the paper's, 1 to 300.
 
     Returns
     -------
@@ -120,8 +130,40 @@ def read_slice(path: Path, number: int) -> np.ndarray:
         return tiff.pages[number - 1].asarray()
 
 
-def _path() -> Path:
-    return settings.current().data_dir.expanduser().absolute() / FULL_NAME
+def count_slices(path: Path) -> int:
+    """Return how many slices the file has.
+
+    Parameters
+    ----------
+    path : Path
+        As `fetch_full` returned it.
+
+    Returns
+    -------
+    int
+    """
+    with tifffile.TiffFile(path) as tiff:
+        return len(tiff.pages)
+
+
+def name_of(cell: str) -> str:
+    """Name of a cell's file in the data folder and on a mirror."""
+    return FULL_NAME.replace(PAPERS_CELL, cell)
+
+
+def path_of(cell: str) -> Path:
+    """Where a cell's file lies, if it is there."""
+    return settings.current().data_dir.expanduser().absolute() / name_of(cell)
+
+
+def url_of(cell: str) -> str:
+    """Address of a cell's file: at the publisher's, or on the mirror that is set."""
+    mirror = settings.current().data_url
+    return f"{mirror}/{name_of(cell)}" if mirror else FULL_URL.replace(PAPERS_CELL, cell)
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _beside(path: Path, ending: str) -> Path:
@@ -133,18 +175,34 @@ def _wrong_shape(path: Path) -> str | None:
     size_bytes = path.stat().st_size
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages, shape = len(tiff.pages), FULL_SHAPE
-            if pages != shape[0]:
-                return f"it has {pages} pages, not {shape[0]}"
-            for number, page in enumerate(tiff.pages, start=1):
-                if page.shape != shape[1:] or page.dtype != np.uint8:
-                    return f"slice {number} is {page.shape} {page.dtype}, not {shape[1:]} uint8"
-                if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > (
-                    size_bytes
-                ):
-                    return f"it ends within slice {number}"
+            return wrong_pages(tiff, size_bytes, is_papers=PAPERS_CELL in path.name)
     except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
         return f"it cannot be read as a TIFF ({error})"
+
+
+def wrong_pages(tiff: tifffile.TiffFile, size_bytes: int, *, is_papers: bool) -> str | None:
+    """Say in what the pages of an open TIFF differ from the slices of a cell; None if in nothing.
+
+    Parameters
+    ----------
+    tiff : tifffile.TiffFile
+    size_bytes : int
+        Length of the file.
+    is_papers : bool
+        Whether it must have as many slices as the paper's cell.
+
+    Returns
+    -------
+    str or None
+    """
+    pages, shape = len(tiff.pages), FULL_SHAPE
+    if is_papers and pages != shape[0]:
+        return f"it has {pages} pages, not {shape[0]}"
+    for number, page in enumerate(tiff.pages, start=1):
+        if page.shape != shape[1:] or page.dtype != np.uint8:
+            return f"slice {number} is {page.shape} {page.dtype}, not {shape[1:]} uint8"
+        if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > size_bytes:
+            return f"it ends within slice {number}"
     return None
 
 
@@ -161,8 +219,8 @@ def _verify(path: Path) -> None:
 def _compare_with_record(path: Path) -> None:
     if wrong := _wrong_shape(path):
         raise DataError(
-            FULL_NAME,
-            f"the file is not the 300-slice stack: {wrong}",
+            _name(path),
+            f"the file is not the stack of the cell: {wrong}",
             f"Move {path} away, then call fetch_full to download it.",
         )
     record = _beside(path, ".json")
@@ -174,7 +232,7 @@ def _compare_with_record(path: Path) -> None:
             same = False
         if not same:
             raise DataError(
-                FULL_NAME,
+                _name(path),
                 "the file differs from the one recorded at its first use (damaged or replaced)",
                 f"Delete {path} to download it again, or, if you replaced it on purpose, {record}.",
             )
@@ -183,7 +241,7 @@ def _compare_with_record(path: Path) -> None:
         write_whole(record, json.dumps(found) + "\n")
     except OSError as error:
         warnings.warn(
-            f"{FULL_NAME}: its hash could not be recorded, so later changes to the file will not "
+            f"{_name(path)}: its hash could not be recorded, so later changes to the file will not "
             f"be noticed. Make its folder writable once to record it. ({error})",
             stacklevel=4,
         )
@@ -199,8 +257,8 @@ def _download(path: Path, url: str) -> None:
             _resume(downloads, url, part, bar)
         if wrong := _wrong_shape(part):
             part.unlink()
-            reason = f"what the server sent is not the 300-slice stack: {wrong}"
-            raise DataError(FULL_NAME, reason, LATER_REMEDY)
+            reason = f"what the server sent is not the stack of the cell: {wrong}"
+            raise DataError(_name(path), reason, LATER_REMEDY)
         os.replace(part, path)
     finally:
         if not (part.exists() and part.stat().st_size):
@@ -245,7 +303,7 @@ def _resume_once(downloads: Downloads, url: str, file: BinaryIO, part: Path, bar
         return
     headers = {"Range": f"bytes={have}-", "If-Range": known["version"]} if have else None
     with downloads.open(url, headers, allowed=(200, 206, 416)) as response:
-        told = {"url": url, "version": _version(response), "size_bytes": _total(response)}
+        told = {"url": url, "version": version_of(response), "size_bytes": total_of(response)}
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         goes_on = have and response.status_code == 206 and begins and told == known
         if not goes_on and response.status_code != 200:
@@ -274,20 +332,3 @@ def _check_room(folder: Path, needed_bytes: int) -> None:
             f"{(needed_bytes + SPARE_BYTES) / 1e6:.0f} MB are needed",
             "Free some space, or set HELA_DATA_DIR to a folder on another disk.",
         )
-
-
-def _total(response: requests.Response) -> int | None:
-    """Return the size of the whole file, also when the answer is a part of it; None if untold."""
-    if response.status_code != 206:
-        return length_of(response)
-    total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(total) if total.isdigit() else None
-
-
-def _version(response: requests.Response) -> str | None:
-    """Return what tells this version of the file from others, fit for the header ``If-Range``.
-
-    A weak ETag may be the same for different bytes (RFC 9110, section 8.8.1) and is not used.
-    """
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified")

@@ -23,10 +23,9 @@ LABELS, BASIN, MEASURES = "labels", "basin.npy", "measures.json"
 """What is in the folder of a cell: label maps, the cell's share of the box, measures."""
 BASIN_NM = 200.0
 """Pixels no larger than this are enough to part cells that touch."""
-CORE_SHARE, CORE_NM = 1.2, (5_000.0, 7_500.0)
+CORE_SHARE, CORE_NM = 1.2, (6_000.0, 7_500.0)
 """The nucleus is looked for as far from the middle as the cell is deep, times this, within these
-limits: the method's threshold for edges is a share of all gradients, and fails where most are of
-resin."""
+limits."""
 SEED_NM = 1500.0
 """Radius of the ball that stands for a neighbouring cell, whose nucleus this task does not know."""
 DARK_NM = 100.0
@@ -132,6 +131,7 @@ def segment_cell(where: str, row: dict, others_nm: np.ndarray, folder: Path, lev
             progress=False,
             errors="skip",
             overwrite=True,
+            rules=volume.Rules(resin_level=levels[0]),
             doubts=doubts,
         )
     key = key_of(
@@ -149,8 +149,11 @@ def segment_cell(where: str, row: dict, others_nm: np.ndarray, folder: Path, lev
         raise ValueError(f"cell {row['cell']}: no slice of its box can be read.")
     basin, middle_nm = part_cells(field, maps, row, others_nm, levels[0])
     write_whole(folder / BASIN, lambda path: np.save(path, np.packbits(basin, axis=-1)))
+    inside = tuple(
+        slice(max(0, -low), n - low) for (low, _), n in zip(core[1:], field.shape[1:], strict=True)
+    )
     measured = volume.measure_nucleus(
-        ((n, maps.read(n) == Label.NUCLEUS) for n in maps.numbers), voxel_nm=field.voxel_nm
+        ((n, maps.read(n)[inside] == Label.NUCLEUS) for n in maps.numbers), voxel_nm=field.voxel_nm
     )
     told = [doubt.message for doubt in doubts if doubt.number is None]
     counts = pd.Series([d.kind for d in doubts if d.number is not None], dtype=str).value_counts()

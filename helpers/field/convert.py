@@ -13,8 +13,8 @@ from helpers.data.stack import Stack
 from helpers.field import ngff, tasks
 from helpers.field.ngff import Field, open_field
 
-NOTES, PICTURES = "damaged", "pictures"
-"""Folders in the Zarr: a note for each slice that could not be read, and digests of the others."""
+PICTURES = "pictures"
+"""Folder in the Zarr: digests of the slices."""
 
 
 def convert(
@@ -69,7 +69,7 @@ def convert(
     out = Path(out)
     if not 1 <= n_levels <= 8:
         raise ValueError(f"n_levels is {n_levels}; allowed are 1 to 8.")
-    stack = _opened(source, voxel_nm, opening)
+    stack = as_stack(source, voxel_nm=voxel_nm, **opening)
     shape = (len(stack), *stack.shape)
     chunk = tuple(chunk or (ngff.layer_slices(shape), ngff.CHUNK_PX, ngff.CHUNK_PX))
     if len(chunk) != 3 or min(chunk) < 1 or chunk[1] % 2 or chunk[2] % 2:
@@ -109,13 +109,27 @@ def convert(
             chunk=chunk,
         )
     _write_all(stack, out, chunk[0], overwrite, client, progress)
-    damaged = {path.stem: path.read_text(encoding="utf-8") for path in out.glob(f"{NOTES}/*.txt")}
-    if about.get("damaged", {}) != damaged:
-        ngff.write_about(out, about | {"damaged": damaged})
+    ngff.collect_damage(out)
     return open_field(out)
 
 
-def _opened(source, voxel_nm, opening) -> Stack:
+def as_stack(source, *, voxel_nm=None, **opening) -> Stack:
+    """Open what `convert` takes.
+
+    Parameters
+    ----------
+    source, voxel_nm, **opening
+        As `convert`.
+
+    Returns
+    -------
+    Stack
+
+    Raises
+    ------
+    ValueError
+        If there is no voxel size, or pixels are not allowed.
+    """
     if isinstance(source, Stack):
         return source
     if not isinstance(source, str | Path) and getattr(source, "ndim", 0) == 3:
@@ -172,20 +186,17 @@ def write_layer(stack: Stack, out: Path, first: int, depth: int, overwrite: bool
     record = Path(out, PICTURES, f"{first}.json")
     known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     found = {}
-    again = any(_note(out, number).is_file() for number in numbers)
+    again = any(ngff.note_of(out, number).is_file() for number in numbers)
     planes = np.zeros((len(numbers), *stack.shape), np.uint8)
     for place, number in enumerate(numbers):
-        note = _note(out, number)
         try:
             planes[place] = stack.image(number)
         except MemoryError:
             raise
         except Exception as error:  # Whatever the file's reader raises.
-            with storing(note):
-                note.parent.mkdir(exist_ok=True)
-            write_whole(note, str(error))
+            ngff.note_damage(out, number, str(error))
         else:
-            note.unlink(missing_ok=True)
+            ngff.note_of(out, number).unlink(missing_ok=True)
             found[str(number)] = key_of("slice", pixels=planes[place])
     other = [number for number in found if known.get(number, found[number]) != found[number]]
     if other and not overwrite:
@@ -207,7 +218,3 @@ def _stripes(out: Path, planes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     height = open_field(out).levels[0].chunks[1]
     for row in range(0, planes.shape[1], height):
         yield row, planes[:, row : row + height]
-
-
-def _note(out: Path, number: int) -> Path:
-    return Path(out, NOTES, f"{number}.txt")

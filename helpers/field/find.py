@@ -21,6 +21,10 @@ EVERY_NM = 1000.0
 SMOOTH_NM = 250.0
 LEAST_DEPTH_NM = 2400.0
 """How deep a cell's middle lies at least: a third of a HeLa cell's radius."""
+HOLE_NM = 1000.0
+"""Side of a square as large as the largest bright spot in a cell that is no border of it."""
+BEYOND_NM = 3000.0
+"""How far cells go on beyond the field's sides, as far as their depth is concerned."""
 LEAST_SHARE = 0.5
 """Of the deepest peak in a slice; flatter ones are not cells."""
 LINK_NM = 3000.0
@@ -73,8 +77,8 @@ def find_cells(field: Field, *, client=None, progress: bool = False) -> pd.DataF
         ``depth_um``: how deep the middle lies in the cell. ``is_cut``: whether the cell reaches the
         sides of the field. ``certainty``: share of the slices looked at between its first and last
         in which it was seen, times how deep it is against the usual cell, 1 at most.
-        ``attrs["levels"]`` has the grey levels, and ``attrs["damaged"]`` the slices that could not
-        be read.
+        ``attrs["levels"]`` has the grey levels, ``attrs["damaged"]`` the slices that could not be
+        read, and ``attrs["greys"]`` how often each grey level is in the slices looked at.
 
     Raises
     ------
@@ -97,14 +101,19 @@ def find_cells(field: Field, *, client=None, progress: bool = False) -> pd.DataF
             histograms[place] = histogram
     if not histograms:
         raise DamagedChunkError(f"{field.where}: no slice of level {level} can be read.")
-    levels = levels_of(sum(histograms.values()))
+    histogram = sum(histograms[place] for place in sorted(histograms))
+    levels = levels_of(histogram)
     seen = {
         place: (find_middles, field.where, level, place, levels.threshold)
         for place in sorted(histograms)
     }
     middles = tasks.all_of(tasks.run(seen, client, what="slices", progress=progress))
     table = table_of({place: middles[place] for place in sorted(middles)}, field, step)
-    table.attrs = {"levels": (levels.threshold, levels.resin), "damaged": sorted(damaged)}
+    table.attrs = {
+        "levels": (levels.threshold, levels.resin),
+        "damaged": sorted(damaged),
+        "greys": histogram.tolist(),
+    }
     return table
 
 
@@ -179,7 +188,9 @@ def middles_of(cells: np.ndarray, pixel_nm: float) -> np.ndarray:
     Parameters
     ----------
     cells : (y, x) array of bool
-        The border of the slice is no border of a cell: cells go on beyond it.
+        Cells end `BEYOND_NM` outside the slice: if they did not end, two that it cuts would have
+        their deepest point in common, in the corner; if they ended at its border, a cell cut in
+        half would be long and have two.
     pixel_nm : float
 
     Returns
@@ -196,12 +207,16 @@ def middles_of(cells: np.ndarray, pixel_nm: float) -> np.ndarray:
     >>> middles_of(mask, 100)[:, :2].round(-2).tolist()
     [[5000.0, 5000.0], [5000.0, 15000.0]]
     """
-    # Vacuoles and bright organelles are no border.
+    # Vacuoles and bright organelles are no border; resin where three cells meet is one.
     _, holes, stats, _ = cv2.connectedComponentsWithStats((~cells).astype(np.uint8))
-    small = stats[:, cv2.CC_STAT_AREA] * pixel_nm**2 < LEAST_DEPTH_NM**2
+    small = stats[:, cv2.CC_STAT_AREA] * pixel_nm**2 < HOLE_NM**2
     small[0] = False
     solid = cells | small[holes]
-    depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5) * np.float32(pixel_nm)
+    margin = max(1, round(BEYOND_NM / pixel_nm))
+    solid = cv2.copyMakeBorder(solid.astype(np.uint8), *(margin,) * 4, cv2.BORDER_REPLICATE)
+    solid = cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5) * np.float32(pixel_nm)
+    depth = np.ascontiguousarray(depth[margin + 1 : -margin - 1, margin + 1 : -margin - 1])
     depth = cv2.GaussianBlur(depth, (0, 0), max(0.5, 300 / pixel_nm))
     side = 2 * math.ceil(1000 / pixel_nm) + 1
     highest = cv2.dilate(depth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))

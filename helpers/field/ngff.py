@@ -1,6 +1,7 @@
 """Fields as OME-Zarr: what is in the file, how it is opened, and how its pyramid is written."""
 
 import errno
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from helpers.cache import storing
+from helpers.cache import storing, write_whole
 from helpers.data.stack import Stack
 from helpers.labels import check_length
 
@@ -21,6 +22,12 @@ CHUNK_PX = 512
 CHUNK_SLICES = 8
 BAND_BYTES = 1 << 29
 """Most that the full planes of one layer of chunks may have: what a worker holds of a field."""
+
+
+NOTES = "damaged"
+"""Folder in an image: a note for each slice that could not be read."""
+GRAIN = 4.0
+"""Standard deviation of the grey levels that stand for resin beyond a field's sides."""
 
 
 class DamagedChunkError(ValueError):
@@ -96,6 +103,51 @@ class Field:
         fit = [n for n in range(len(self.levels)) if self.pixel_nm(n) <= pixel_nm]
         return fit[-1] if fit else 0
 
+    def read_what_can_be(
+        self, z: slice, y: slice, *, fill: int
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        """Read rows of slices at full size; chunks that cannot be decoded are filled.
+
+        Parameters
+        ----------
+        z, y : slice
+            Places, from 0.
+        fill : int
+            Grey level.
+
+        Returns
+        -------
+        pixels : (z, y, x) array
+        damaged : dict of int to str
+            What is wrong, by slice, from 1.
+        """
+        try:
+            return self.read(z, y), {}
+        except DamagedChunkError:
+            array = self.levels[0]
+        # One chunk after another: zarr does not say which one it is.
+        z, y = (slice(*part.indices(n)) for part, n in zip((z, y), array.shape, strict=False))
+        shape = (z.stop - z.start, y.stop - y.start, array.shape[2])
+        pixels, damaged = np.full(shape, fill, array.dtype), {}
+        whole = (z, y, slice(0, array.shape[2]))
+        pieces = [
+            range(part.start // side, -(-part.stop // side))
+            for part, side in zip(whole, array.chunks, strict=True)
+        ]
+        for place in itertools.product(*pieces):
+            part = tuple(
+                slice(max(w.start, at * side), min(w.stop, (at + 1) * side))
+                for w, at, side in zip(whole, place, array.chunks, strict=True)
+            )
+            onto = tuple(
+                slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True)
+            )
+            try:
+                pixels[onto] = self.read(*part)
+            except DamagedChunkError as error:
+                damaged |= dict.fromkeys(range(part[0].start + 1, part[0].stop + 1), str(error))
+        return pixels, damaged
+
     def read(self, z, y=slice(None), x=slice(None), *, level: int = 0) -> np.ndarray:
         """Read a part.
 
@@ -134,7 +186,8 @@ class Field:
         z : slice
             Places from 0, inside the field.
         y, x : (int, int)
-            First and last but one; what lies beyond the field is filled.
+            First and last but one; what lies beyond the field is filled, with a little grain, so
+            that it looks neither lost nor like a frame.
         name : str
         fill : int
             Grey level beyond the field.
@@ -158,7 +211,16 @@ class Field:
 
         def image(number: int) -> np.ndarray:
             first = (number - 1) // layer * layer
-            return np.pad(band(first)[number - 1 - first], margins, constant_values=fill)
+            plane = np.pad(band(first)[number - 1 - first], margins, constant_values=fill)
+            if any(map(any, margins)):
+                beyond = np.pad(
+                    np.zeros([w.stop - w.start for w in inside], bool),
+                    margins,
+                    constant_values=True,
+                )
+                grain = np.random.default_rng(number).normal(fill, GRAIN, np.count_nonzero(beyond))
+                plane[beyond] = np.clip(np.round(grain), 0, 255)
+            return plane
 
         return Stack(
             name=name,
@@ -457,7 +519,23 @@ def read_about(out: Path) -> dict | None:
         return None
 
 
-def write_about(out: Path, about: dict) -> None:
-    """Replace what is kept about an image's making."""
-    with storing(out):
-        _group(str(out)).attrs["hela"] = about
+def note_of(out: Path, number: int) -> Path:
+    """Return the file that says why a slice, from 1, cannot be read."""
+    return Path(out, NOTES, f"{number}.txt")
+
+
+def note_damage(out: Path, number: int, why: str) -> None:
+    """Note that a slice, from 1, cannot be read, before its chunks are written."""
+    note = note_of(out, number)
+    with storing(note):
+        note.parent.mkdir(exist_ok=True)
+    write_whole(note, why)
+
+
+def collect_damage(out: Path) -> None:
+    """Put the notes on slices that cannot be read where `Field.damaged` has them."""
+    about = read_about(out)
+    damaged = {path.stem: path.read_text(encoding="utf-8") for path in out.glob(f"{NOTES}/*.txt")}
+    if about.get("damaged", {}) != damaged:
+        with storing(out):
+            _group(str(out)).attrs["hela"] = about | {"damaged": damaged}

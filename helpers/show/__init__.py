@@ -1,4 +1,4 @@
-"""Show slices, results and volumes: figures, charts, explorers, surfaces and galleries of pages."""
+"""Show slices, results, volumes and fields: in figures, and in what moves on a page."""
 
 from helpers.show.charts import chart
 from helpers.show.explorers import Slider, explorer
@@ -16,11 +16,13 @@ from helpers.show.figures import (
 )
 from helpers.show.galleries import Panel, gallery
 from helpers.show.page_html import warning_box
+from helpers.show.pyramids import Outline, pyramid
 from helpers.show.surfaces import surface
 
 __all__ = [
     "COMPARE_COLOURS",
     "OUTLINE_COLOURS",
+    "Outline",
     "Panel",
     "Slider",
     "chart",
@@ -30,6 +32,7 @@ __all__ = [
     "nothing_to_draw",
     "outline",
     "overlay",
+    "pyramid",
     "row",
     "square_around",
     "subplots",

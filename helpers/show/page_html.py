@@ -1,7 +1,7 @@
 """What a cell shows that is HTML of its own, in a notebook and on the static page alike.
 
-Explorers, charts, surfaces and galleries differ in what stands inside; the frame around them, with
-caption, alternative text, name, styles and script, is made here.
+Explorers, charts, surfaces, pyramids and galleries differ in what stands inside; the frame around
+them, with caption, alternative text, name, styles and script, is made here.
 """
 
 import base64
@@ -186,7 +186,7 @@ def frame(
 
     Parameters
     ----------
-    kind : {"chart", "explorer", "gallery", "surface"}
+    kind : {"chart", "explorer", "gallery", "pyramid", "surface"}
         Its style is ``<kind>.css`` in this folder, its script ``<kind>.js``.
     body : str
         HTML.

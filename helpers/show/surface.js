@@ -1,4 +1,4 @@
-function showSurface(figure) {
+function showSurface(figure, drawScale) {
   "use strict";
   const data = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   const canvas = figure.querySelector("canvas"), context = canvas.getContext("2d");
@@ -83,10 +83,7 @@ function showSurface(figure) {
       fill(faces[f], faces[f + 1], faces[f + 2], width, height, cut);
     }
     context.putImageData(image, 0, 0);
-    const micrometres = 10 ** Math.floor(Math.log10(width / 4 / size));
-    const length = [5, 2, 1].find((n) => n * micrometres * size <= width / 4) * micrometres;
-    scale.style.width = length * size / ratio + "px";
-    scale.textContent = Number(length.toPrecision(1)) + " µm";
+    drawScale(scale, width / ratio, size / ratio);
     if (++drawn > 5) cost = performance.now() - begin;  // the first ones wait for the compiler
   }
 

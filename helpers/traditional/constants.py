@@ -21,10 +21,11 @@ class Constants:
     doi 10.1371/journal.pone.0230605, which is MATLAB.
     Text and code differ in how edges are found: see `as_printed`, which is the default, and
     `published_code`.
-    Added here: `gap_min_area_px` (see `segment_background`), `island_min_area_px` (see
-    `helpers.volume`), those that begin with ``trace`` (see `trace_envelope`), and
-    `envelope_thickness_px`: of the rings around the nucleus of the published ground truth, the one
-    that overlaps most with its envelope (a Jaccard index of 0.90).
+    Added here: `canny_darker` (see `high_threshold`), `gap_min_area_px` (see
+    `segment_background`), `island_min_area_px` (see `helpers.volume`), those that begin with
+    ``trace`` (see `trace_envelope`), and `envelope_thickness_px`: of the rings around the nucleus
+    of the published ground truth, the one that overlaps most with its envelope (a Jaccard index
+    of 0.90).
     """
 
     pixel_size_nm: float = REFERENCE_PIXEL_SIZE_NM
@@ -37,6 +38,7 @@ class Constants:
     canny_low_ratio: float = 0.4
     canny_smoothed: bool = True
     canny_bins: int | None = None
+    canny_darker: float | None = None
     edge_distance_px: float = 5.0
     coarse_sigma_px: float = 6.0
     # Which superpixels are nucleus.

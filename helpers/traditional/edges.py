@@ -68,7 +68,7 @@ def detect_edges(
     smoothed : (y, x) array of float32
         Grey levels, from `smooth`; from `levels_for_edges` to go by the constants.
     constants : Constants
-        Its `canny_sigma_px`, `canny_quantile`, `canny_bins` and `canny_low_ratio`.
+        Its `canny_sigma_px`, `canny_quantile`, `canny_bins`, `canny_darker` and `canny_low_ratio`.
     sigma_px : float, optional
         Width of the Gaussian before the derivative; the constants' value unless given.
 
@@ -103,7 +103,8 @@ def detect_edges(
     # Rounding leaves gradients of 1e-4 in a slice of one grey level.
     if steepest < 1e-2:
         return np.zeros(smoothed.shape, bool)
-    high = high_threshold(magnitude, constants)
+    counted = None if constants.canny_darker is None else smoothed < constants.canny_darker
+    high = high_threshold(magnitude, constants, counted)
     return hysteresis(thin(magnitude, dx, dy), magnitude, constants.canny_low_ratio * high, high)
 
 
@@ -126,7 +127,9 @@ def levels_for_edges(image: np.ndarray, smoothed: np.ndarray, constants: Constan
     return smoothed if constants.canny_smoothed else image.astype(np.float32)
 
 
-def high_threshold(magnitude: np.ndarray, constants: Constants) -> float:
+def high_threshold(
+    magnitude: np.ndarray, constants: Constants, counted: np.ndarray | None = None
+) -> float:
     """Find the magnitude of the gradient that 70 % of the pixels stay below.
 
     Parameters
@@ -136,6 +139,10 @@ def high_threshold(magnitude: np.ndarray, constants: Constants) -> float:
     constants : Constants
         Its `canny_quantile`, and `canny_bins`: MATLAB's ``edge`` looks for the quantile in a
         histogram of 64 bins from 0 to the steepest pixel, and lands up to 10 % too high.
+    counted : (y, x) array of bool, optional
+        Pixels of which it is the quantile; by default, and where it has none, all.
+        A slice that is mostly smooth resin needs it, or all that the cell has is an edge:
+        `canny_darker` leaves out what is brighter than that grey level.
 
     Returns
     -------
@@ -150,15 +157,17 @@ def high_threshold(magnitude: np.ndarray, constants: Constants) -> float:
     703
     """
     steepest = float(magnitude.max())
-    wanted = constants.canny_quantile * magnitude.size
+    mask = None if counted is None or not counted.any() else as_bytes(counted)
+    size = magnitude.size if mask is None else np.count_nonzero(mask)
+    wanted = constants.canny_quantile * size
     if constants.canny_bins is None:
         whole_range = [0, np.nextafter(steepest, np.inf)]
-        counts = cv2.calcHist([magnitude], [0], None, [_BINS], whole_range)
+        counts = cv2.calcHist([magnitude], [0], mask, [_BINS], whole_range)
         return (np.searchsorted(np.cumsum(counts), wanted) + 1) / _BINS * steepest
     # The first and the last bin of MATLAB's imhist are half as wide as the others.
     last = constants.canny_bins - 1
     limits = [-0.5 / last * steepest, (1 + 0.5 / last) * steepest]
-    counts = cv2.calcHist([magnitude], [0], None, [constants.canny_bins], limits)
+    counts = cv2.calcHist([magnitude], [0], mask, [constants.canny_bins], limits)
     below = np.searchsorted(np.cumsum(counts), wanted, side="right")
     return (below + 1) / constants.canny_bins * steepest
 

@@ -417,7 +417,7 @@ def _run(
     stack, rules, centre, workers, progress, errors, doubts
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Walk over a stack, and give out each slice as soon as all that vote on it are known."""
-    constants = Constants.at(stack.pixel_size_nm)
+    constants = replace(Constants.at(stack.pixel_size_nm), canny_darker=rules.resin_level)
     executor, most = workers_of(workers)
     if centre is None:
         centre, _ = choose_centre(stack, constants, map_=executor.map)

@@ -25,7 +25,7 @@ CLASSES, INSTANCES = "classes.zarr", "instances.zarr"
 """Names of the two images of labels."""
 
 
-def assemble(
+def join_cells(
     field: Field, cells: pd.DataFrame, out: Path | str, *, client=None, progress: bool = False
 ) -> tuple[Field, Field]:
     """Join the results of the cells in two images of labels, as large as the field.
@@ -49,7 +49,8 @@ def assemble(
     Returns
     -------
     classes, instances : Field
-        Numbers of `helpers.labels.Label`, and of the cells.
+        Numbers of `helpers.labels.Label`, and of the cells. Where a chunk of the field cannot be
+        read, all that no cell has is background, and the slices are in `Field.damaged`.
 
     Raises
     ------
@@ -93,6 +94,8 @@ def assemble(
         if not all(ngff.layer_is_whole(out / name, first) for name in (CLASSES, INSTANCES))
     }
     tasks.all_of(tasks.run(todo, client, what="label layers", progress=progress))
+    for name in (CLASSES, INSTANCES):
+        ngff.collect_damage(out / name)
     return open_field(out / CLASSES), open_field(out / INSTANCES)
 
 
@@ -129,7 +132,7 @@ def write_labels(where: str, out: Path, first: int, rows: list[dict], threshold:
     last = min(first + depth, field.shape[0])
     near = [row for row in rows if row["first"] <= last and row["last"] > first]
     results = [CellResult(field, row, folder_of(out, row["cell"])) for row in near]
-    planes = _Planes(results, field, range(first, last), threshold)
+    planes = _Planes(results, field, range(first, last), threshold, out)
     written = 0
     for name, which in ((CLASSES, 0), (INSTANCES, 1)):
         stripes = _stripes(planes, which, height)
@@ -140,9 +143,9 @@ def write_labels(where: str, out: Path, first: int, rows: list[dict], threshold:
 class _Planes:
     """Settles slices of a layer, in stripes of rows."""
 
-    def __init__(self, results: list[CellResult], field: Field, places: range, threshold: float):
+    def __init__(self, results: list[CellResult], field: Field, places: range, threshold, out):
         self.results, self.field, self.places = results, field, places
-        self.threshold = threshold
+        self.threshold, self.out = threshold, out
         # Each cell's slices are read once for all stripes.
         self._classes = [{place: each.classes(place) for place in places} for each in results]
 
@@ -151,7 +154,11 @@ class _Planes:
         pixel_nm = self.field.pixel_nm(0)
         margin = round(4 * DARK_NM / pixel_nm) + 1
         around = slice(max(0, rows.start - margin), rows.stop + margin)
-        grey = self.field.read(slice(self.places.start, self.places.stop), around)
+        layer = slice(self.places.start, self.places.stop)
+        grey, damaged = self.field.read_what_can_be(layer, around, fill=255)
+        for number, why in damaged.items():
+            for name in (CLASSES, INSTANCES):
+                ngff.note_damage(self.out / name, number, why)
         inner = slice(rows.start - around.start, rows.stop - around.start)
         dark = is_dark(grey, self.threshold, pixel_nm)[:, inner]
         for place, is_cell in zip(self.places, dark, strict=True):
@@ -182,7 +189,7 @@ def _stripes(planes: _Planes, which: int, height: int) -> Iterator[tuple[int, np
 
 
 def settle(is_cell: np.ndarray, parts: list) -> tuple[np.ndarray, np.ndarray]:
-    """Decide which cell has each pixel: see `assemble`.
+    """Decide which cell has each pixel: see `join_cells`.
 
     Parameters
     ----------
