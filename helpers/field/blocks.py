@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers.cache import key_of
-from helpers.field import convert, ngff, tasks
+from helpers.field import ngff, tasks
+from helpers.field.convert import PICTURES
 from helpers.field.ngff import Field, open_field
 from helpers.labels import PALETTES, Label
 from helpers.traditional.constants import REFERENCE_PIXEL_SIZE_NM
@@ -231,7 +232,7 @@ def write(
     out, stored = Path(out), _store(network)
     options = {"block_px": block_px, "overlap_px": overlap_px, "preparation": preparation}
     predict(field, stored, **options)  # Says what does not fit before anything is replaced.
-    pictures = Path(field.where, convert.PICTURES)
+    pictures = Path(field.where, PICTURES)
     key = key_of(
         ["network labels 1", predict, _label_block, _fit],
         network=stored.key,
