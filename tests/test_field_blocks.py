@@ -280,7 +280,7 @@ def test_slices_are_prepared_as_for_the_training(field, network, whole):
 
 def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_path, monkeypatch):
     out = tmp_path / "labels.zarr"
-    written = blocks.write(field, network, out, block_px=64)
+    written = blocks.predict_to_field(field, network, out, block_px=64)
     np.testing.assert_array_equal(written.read(slice(None)), whole)
     assert written.voxel_nm == field.voxel_nm
     assert len(written.levels) == 2
@@ -288,14 +288,14 @@ def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_
     lost = ngff.chunk_path(out, 0, (1, 2, 3))
     content = lost.read_bytes()
     lost.unlink()
-    blocks.write(field, network, out, block_px=64)
+    blocks.predict_to_field(field, network, out, block_px=64)
     again = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     assert {p for p in stamps if again[p] != stamps[p]} == {lost}
     assert lost.read_bytes() == content
     with monkeypatch.context() as patch:
         patch.setattr(blocks, "_write_layer", None)  # Nothing is left to do.
-        blocks.write(field, network, out, block_px=64)
-    other = blocks.write(field, network, out, block_px=64, overlap_px=0)
+        blocks.predict_to_field(field, network, out, block_px=64)
+    other = blocks.predict_to_field(field, network, out, block_px=64, overlap_px=0)
     assert (other.read(slice(None)) != whole).any()
 
 
@@ -303,7 +303,9 @@ def test_processes_give_the_same(field, network, whole, tmp_path):
     with tasks.cluster(workers=1) as client:
         found = blocks.predict(field, network, block_px=64)
         np.testing.assert_array_equal(found.compute(), whole)
-        written = blocks.write(field, network, tmp_path / "l.zarr", block_px=64, client=client)
+        written = blocks.predict_to_field(
+            field, network, tmp_path / "l.zarr", block_px=64, client=client
+        )
         np.testing.assert_array_equal(written.read(slice(None)), whole)
 
 

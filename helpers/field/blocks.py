@@ -191,7 +191,7 @@ def reach(network) -> tuple[float, int]:
     return receptive_field(network).reach_px, total_stride(network)
 
 
-def write(
+def predict_to_field(
     field: Field,
     network,
     out: Path | str,
