@@ -24,8 +24,8 @@ _MODULES = {
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
 }
-# The chapter on strokes: small, and Colab lacks a part of it.
-_CHAPTERS_NEED = ("live", "strokes")
+# The chapters on strokes and on the field: small, and Colab lacks a part of it.
+_CHAPTERS_NEED = ("field", "live", "strokes")
 _EXTRA = re.compile(r"""extra == ["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"\d[\w.!+]*")

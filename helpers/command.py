@@ -283,13 +283,13 @@ def whole_field(
     Into --out come: cells.csv, a row a cell; classes.zarr and instances.zarr, the classes and the
     cells of all voxels; summary.json.
     """
-    from helpers import data, field
+    from helpers import field
 
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("--scheduler has workers of its own; leave --workers out.")
     opening = {"pattern": pattern} if pattern else {}
     if dry_run:
-        _attempt(lambda: _describe(where, voxel_nm or None, opening, field, data))
+        _attempt(lambda: _describe(where, voxel_nm or None, opening))
         print(f"Nothing was done (--dry-run); results would be written to {out}.")
         return
 
@@ -312,9 +312,12 @@ def whole_field(
     _end(found.doubts)
 
 
-def _describe(where, voxel_nm, opening, field, data) -> None:
-    if field.is_field(where):
-        found = field.open_field(where)
+def _describe(where, voxel_nm, opening) -> None:
+    from helpers import data
+    from helpers.field.whole import is_field, open_field
+
+    if is_field(where):
+        found = open_field(where)
         count, voxel = found.shape, found.voxel_nm
     else:
         stack = data.open_stack(where, voxel_nm=voxel_nm, **opening)

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("zarr", minversion="3")
 
-from helpers.data.stack import Stack
+from helpers.data import phantom_stack
 from helpers.field import cells, find, joining, ngff, tasks
 from helpers.field.convert import convert
 from helpers.phantom.field import PhantomField
@@ -19,19 +19,6 @@ def phantom(seed, shape=(24, 768, 768), n_cells=4):
     return PhantomField(shape, (600.0, 40.0, 40.0), n_cells=n_cells, seed=seed)
 
 
-def stack_of(field):
-    return Stack(
-        name="a phantom field, not data",
-        source="phantom",
-        slice_numbers=tuple(field.slice_numbers),
-        shape=field.shape[1:],
-        voxel_nm=field.voxel_nm,
-        licence="",
-        citation="",
-        _image=field.image,
-    )
-
-
 @pytest.fixture(scope="module")
 def truth():
     return phantom(0)
@@ -39,7 +26,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def field(truth, tmp_path_factory):
-    return convert(stack_of(truth), tmp_path_factory.mktemp("field") / "f.zarr")
+    return convert(phantom_stack(truth), tmp_path_factory.mktemp("field") / "f.zarr")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +45,7 @@ def result(field, found, tmp_path_factory):
 def test_cells_that_touch_are_found_and_nothing_else(seed, tmp_path):
     # Coarse pixels: only the coarse level is looked at in any case.
     known = PhantomField((16, 480, 480), (900.0, 160.0, 160.0), n_cells=20, seed=seed)
-    table = find.find_cells(convert(stack_of(known), tmp_path / "f.zarr", n_levels=1))
+    table = find.find_cells(convert(phantom_stack(known), tmp_path / "f.zarr", n_levels=1))
     pairs = find.match(table, known.cells)
     assert len(pairs) >= 0.95 * len(known.cells)
     assert len(pairs) >= 0.95 * len(table)

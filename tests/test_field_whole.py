@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 
 pytest.importorskip("zarr", minversion="3")
 
-from test_field_cells import phantom, stack_of
+from test_field_cells import phantom
 from zarr.storage import _local
 
 from helpers import field as field_room
 from helpers.cache import StorageError
 from helpers.command import BAD_INPUT, DOUBTS, app
+from helpers.data import phantom_stack
 from helpers.field import joining, ngff, whole
 
 VOXEL_NM = (600.0, 40.0, 40.0)
@@ -98,7 +99,7 @@ def test_the_same_again_changes_nothing(done):
 
 def test_another_field_is_refused_until_it_may_replace(tmp_path):
     for name, seed, count in (("a", 0, 5), ("b", 3, 4)):
-        field_room.convert(stack_of(phantom(seed, (12, 768, 768), count)), tmp_path / name)
+        field_room.convert(phantom_stack(phantom(seed, (12, 768, 768), count)), tmp_path / name)
     assert run(tmp_path / "a", "--out", tmp_path / "out")[0] in (0, DOUBTS)
     code, output = run(tmp_path / "b", "--out", tmp_path / "out")
     assert code == BAD_INPUT

@@ -13,7 +13,8 @@ from browser import touch, visits
 from PIL import Image
 
 from helpers.labels import colourise
-from helpers.show import Outline, pyramid, pyramids
+from helpers.show import pyramids
+from helpers.show.pyramids import Outline, pyramid
 
 HEIGHT, WIDTH = 600, 801
 

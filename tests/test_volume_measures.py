@@ -212,6 +212,15 @@ def test_ball_cut_by_the_border_has_no_cut_in_its_surface_and_no_sphericity():
         assert not closed(found.faces)
 
 
+def test_ball_that_ends_just_before_the_border_is_whole():
+    slices = ellipsoid((4, 4, 4), COARSE_NM)
+    columns = np.flatnonzero(np.any([mask for _, mask in slices], axis=(0, 1)))
+    slices = [(n, mask[:, columns[0] - 1 : columns[-1] + 2]) for n, mask in slices]
+    found = measure_nucleus(slices, voxel_nm=COARSE_NM)
+    assert found.surface_um2 == pytest.approx(4 * math.pi * 4**2, rel=0.02)
+    assert found.sphericity == pytest.approx(1, abs=0.02)
+
+
 def test_islands_and_holes_are_measured_and_said():
     outer = ellipsoid((2, 2, 2), PAPER_NM)
     volume, area, _ = spheroid(2, 2)

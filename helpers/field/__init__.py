@@ -3,7 +3,7 @@
 `convert` writes slices as OME-Zarr, which `open_field` opens; `find_cells` looks for the cells on
 a coarse level, `segment_cells` segments each by chapter 5's method, and `join_cells` joins them in
 one image of labels; `segment_field` does all of it. `cluster` connects to workers, and `simulate`
-says what more of them would do.
+says what more of them would do; `view` shows a slice to pan and zoom.
 """
 
 from helpers.field.cells import segment_cells
@@ -12,17 +12,18 @@ from helpers.field.find import find_cells, match
 from helpers.field.joining import join_cells
 from helpers.field.ngff import open_field
 from helpers.field.tasks import cluster, simulate
-from helpers.field.whole import is_field, segment_field
+from helpers.field.views import view
+from helpers.field.whole import segment_field
 
 __all__ = [
     "cluster",
     "convert",
     "find_cells",
-    "is_field",
     "join_cells",
     "match",
     "open_field",
     "segment_cells",
     "segment_field",
     "simulate",
+    "view",
 ]

@@ -30,6 +30,8 @@ SEED_NM = 1500.0
 """Radius of the ball that stands for a neighbouring cell, whose nucleus this task does not know."""
 DARK_NM = 100.0
 """Sigma of the smoothing before cell and resin are told apart."""
+CUT_NM = 300.0
+"""How far from a side of the field the cut through a nucleus looks like an envelope."""
 FAR_NM = 4500.0
 """A nucleus whose middle is farther from the cell's is doubtful."""
 
@@ -135,7 +137,7 @@ def segment_cell(where: str, row: dict, others_nm: np.ndarray, folder: Path, lev
             doubts=doubts,
         )
     key = key_of(
-        [segment_cell, part_cells, basin_box, core_of, volume],
+        [segment_cell, part_cells, basin_box, core_of, inside, volume],
         identity=maps.identity,
         row=row,
         others=others_nm,
@@ -149,11 +151,9 @@ def segment_cell(where: str, row: dict, others_nm: np.ndarray, folder: Path, lev
         raise ValueError(f"cell {row['cell']}: no slice of its box can be read.")
     basin, middle_nm = part_cells(field, maps, row, others_nm, levels[0])
     write_whole(folder / BASIN, lambda path: np.save(path, np.packbits(basin, axis=-1)))
-    inside = tuple(
-        slice(max(0, -low), n - low) for (low, _), n in zip(core[1:], field.shape[1:], strict=True)
-    )
     measured = volume.measure_nucleus(
-        ((n, maps.read(n)[inside] == Label.NUCLEUS) for n in maps.numbers), voxel_nm=field.voxel_nm
+        ((n, inside(maps.read(n), field, core)[0] == Label.NUCLEUS) for n in maps.numbers),
+        voxel_nm=field.voxel_nm,
     )
     told = [doubt.message for doubt in doubts if doubt.number is None]
     counts = pd.Series([d.kind for d in doubts if d.number is not None], dtype=str).value_counts()
@@ -185,6 +185,44 @@ def core_of(row: dict, voxel_nm) -> tuple[slice, tuple[int, int], tuple[int, int
     middles = (row[name] * 1000 / voxel_nm[1] for name in ("y_um", "x_um"))
     y, x = ((round(at - half), round(at + half)) for at in middles)
     return slice(int(row["first"]) - 1, int(row["last"])), y, x
+
+
+def inside(
+    labels: np.ndarray, field: Field, core: tuple[slice, tuple[int, int], tuple[int, int]]
+) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """Take from a core's label map what is inside the field.
+
+    What stands for resin beyond the sides makes an envelope of the cut through a nucleus: there
+    the nucleus goes on to the side instead.
+
+    Parameters
+    ----------
+    labels : (y, x) array of uint8
+        Classes of a slice of the core.
+    field : Field
+    core : (slice, (int, int), (int, int))
+        From `core_of`.
+
+    Returns
+    -------
+    labels : (y, x) array of uint8
+    window : (slice, slice)
+        Where it lies in the field.
+    """
+    width = max(1, round(CUT_NM / field.pixel_nm(0)))
+    bounds = list(zip(core[1:], field.shape[1:], strict=True))
+    window = tuple(slice(max(0, low), min(n, high)) for (low, high), n in bounds)
+    part = tuple(
+        slice(w.start - low, w.stop - low) for w, ((low, _), _) in zip(window, bounds, strict=True)
+    )
+    found = labels[part].copy()
+    for axis, ((low, high), n) in enumerate(bounds):
+        along = np.moveaxis(found, axis, 0)  # a view: what is set in it is set in `found`
+        if len(along) > width:
+            for strip, cut in ((along, low < 0), (along[::-1], high > n)):
+                if cut:
+                    strip[:width, strip[width] == Label.NUCLEUS] = Label.NUCLEUS
+    return found, window
 
 
 def basin_box(field: Field, row: dict) -> tuple[int, tuple[slice, slice, slice]]:
@@ -298,7 +336,7 @@ class CellResult:
     """
 
     def __init__(self, field: Field, row: dict, folder: Path):
-        self.number, self.middle_nm = int(row["cell"]), _middle(row)
+        self._field, self.number, self.middle_nm = field, int(row["cell"]), _middle(row)
         self._level, self._box = basin_box(field, row)
         self._core = core_of(row, field.voxel_nm)
         self._maps = LabelMaps(folder / LABELS)
@@ -329,11 +367,11 @@ class CellResult:
         large = plane.repeat(step, axis=0).repeat(step, axis=1) * np.uint8(Label.CELL)
         found = large[tuple(slice(w.stop - w.start) for w in self.window)].copy()
         if self._maps.has(place + 1):
-            core = self._maps.read(place + 1)
+            core, place_in_field = inside(self._maps.read(place + 1), self._field, self._core)
             cut, onto = [], []
-            for (start, stop), part in zip(self._core[1:], self.window, strict=True):
-                low, high = max(start, part.start), min(stop, part.stop)
-                cut.append(slice(low - start, high - start))
+            for had, part in zip(place_in_field, self.window, strict=True):
+                low, high = max(had.start, part.start), min(had.stop, part.stop)
+                cut.append(slice(low - had.start, high - had.start))
                 onto.append(slice(low - part.start, high - part.start))
             core, under = core[tuple(cut)], found[tuple(onto)]
             under[core <= Label.NUCLEUS] = core[core <= Label.NUCLEUS]

@@ -16,6 +16,7 @@ from helpers.field.cells import (
     MEASURES,
     CellResult,
     folder_of,
+    inside,
     is_dark,
 )
 from helpers.field.ngff import Field, open_field
@@ -62,7 +63,7 @@ def join_cells(
     rows = [row._asdict() for row in cells.itertuples(index=False)]
     rows = [row for row in rows if not row.get("failed")]
     key = key_of(
-        ["labels 1", settle, CellResult, is_dark],
+        ["labels 1", settle, CellResult, inside, is_dark],
         rows=[{k: row[k] for k in ("cell", "z_um", "y_um", "x_um")} for row in rows],
         measures=[folder_of(out, row["cell"]) / MEASURES for row in rows],
         basins=[folder_of(out, row["cell"]) / BASIN for row in rows],

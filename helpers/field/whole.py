@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import helpers
-from helpers import machine
+from helpers import machine, settings
 from helpers.cache import key_of, locked, write_whole
 from helpers.field import find, joining
 from helpers.field.cells import segment_cells
@@ -77,7 +77,7 @@ def segment_field(
     voxel_nm=None,
     client=None,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | None = None,
     told: Callable[[str], None] | None = None,
     **opening,
 ) -> FieldResult:
@@ -98,7 +98,8 @@ def segment_field(
         Of `cluster`; by default this process does it all.
     overwrite : bool
         Whether the results of another field in `out` are replaced.
-    progress : bool
+    progress : bool, optional
+        Whether to show bars; by default not while the book is built.
     told : callable, optional
         Gets a line when a stage begins.
     **opening
@@ -119,6 +120,7 @@ def segment_field(
     """
     out = Path(out).expanduser()
     told = told or (lambda _line: None)
+    progress = not settings.is_static() if progress is None else progress
     with locked(out, "segments a field"):
         field = source
         if not isinstance(source, Field):

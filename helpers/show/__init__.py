@@ -16,13 +16,11 @@ from helpers.show.figures import (
 )
 from helpers.show.galleries import Panel, gallery
 from helpers.show.page_html import warning_box
-from helpers.show.pyramids import Outline, pyramid
 from helpers.show.surfaces import surface
 
 __all__ = [
     "COMPARE_COLOURS",
     "OUTLINE_COLOURS",
-    "Outline",
     "Panel",
     "Slider",
     "chart",
@@ -32,7 +30,6 @@ __all__ = [
     "nothing_to_draw",
     "outline",
     "overlay",
-    "pyramid",
     "row",
     "square_around",
     "subplots",

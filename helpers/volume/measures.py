@@ -290,8 +290,12 @@ class _Coverage:
         cell_nm = np.multiply(self.cell_px, self.voxel_nm[1:])
         margin = np.ceil(MARGIN * max(depth_nm, *cell_nm) / cell_nm).astype(int)
         count = -(-np.array(self._shape) // self.cell_px)
-        low = np.maximum(0, self._box_px[0] // self.cell_px - margin)
-        high = np.minimum(count, -(-self._box_px[1] // self.cell_px) + margin)
+        low = self._box_px[0] // self.cell_px - margin
+        high = -(-self._box_px[1] // self.cell_px) + margin
+        # Only what the border cuts is open there: what ends just before it ends.
+        cut = self._cut(numbers, marked)
+        low = np.where([ends[0] for ends in cut[1:]], np.maximum(0, low), low)
+        high = np.where([ends[1] for ends in cut[1:]], np.minimum(count, high), high)
         shares = np.zeros((len(used), *(high - low)), np.float32)
         for place, number in enumerate(used):
             if number in self._shares:
@@ -304,7 +308,7 @@ class _Coverage:
                 low, high, self.cell_px, self.voxel_nm[1:], strict=True
             )
         )
-        return _Grid(shares, (self._z_um(used), *plane), self._cut(numbers, marked))
+        return _Grid(shares, (self._z_um(used), *plane), cut)
 
     def _cut(self, numbers: list[int], marked: list[int]) -> tuple[tuple[bool, bool], ...]:
         (top, left), (bottom, right) = self._box_px.tolist()
