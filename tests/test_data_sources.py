@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from real_data import files_of_slice, need_files, need_slices, open_second_cell
 
+from helpers import data
+from helpers.cache import digest_of
 from helpers.data import DataError, figures, files, published, sources, whole_cell
 from helpers.data.download import Downloads
 from helpers.labels import Label
+from helpers.phantom.field import PhantomField
 from helpers.settings import Settings, using
 
 
@@ -208,3 +211,11 @@ def test_second_cell(data_dir):
     assert len(cell) <= 24
     assert cell.image(cell.slice_numbers[0]).std() > 5
     assert cell.labels(cell.slice_numbers[0]) is None
+
+
+def test_a_synthetic_field_is_a_stack_like_any_other():
+    known = [PhantomField((6, 96, 96), (2500, 320, 320), n_cells=n) for n in (3, 4)]
+    stack, other = map(data.phantom_stack, known)
+    assert (stack.name, stack.source) == ("a synthetic field, not data", "phantom")
+    np.testing.assert_array_equal(stack.labels(3), known[0].labels(3))
+    assert digest_of(stack) != digest_of(other)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import keras
 
-from helpers.networks.layers import ENCODER, Unpool
+from helpers.networks.layers import ENCODER, PadToMultiple, Unpool
 
 _WITH_KERNEL = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
 _POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
@@ -17,12 +18,16 @@ _POINTWISE = {
     "Concatenate",
     "CropLike",
     "CustomScaleLayer",
+    "Dropout",
     "FusedBatchNormalization",
     "InputLayer",
     "PadToMultiple",
     "Preprocessing",
     "ReLU",
+    "Rescaling",
+    "Softmax",
 }
+_WHOLE = ("GlobalAveragePooling2D", "GlobalMaxPooling2D", "GroupNormalization", "Spread")
 # Outputs at all places between the steps of the deepest pooling are looked at.
 _PHASES = 64
 _EVERYTHING = (-math.inf, math.inf)
@@ -219,6 +224,45 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
     return ReceptiveField(*extents, reach)
 
 
+def total_stride(model: keras.Model) -> int:
+    """Find the grid on which a network's deepest maps lie.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From one of the functions of `helpers.networks`.
+
+    Returns
+    -------
+    int
+        In pixels of the input. A picture that is moved by a multiple of it has its output moved as
+        far; moved by less, pooling meets other pixels together, and the output is another.
+
+    Examples
+    --------
+    >>> from helpers import networks
+    >>> networks.describe.total_stride(networks.unet(depth=3, filters=1))
+    8
+    """
+    nodes = flatten(model)
+    steps: list[Fraction] = []
+    for node in nodes:
+        layer = node.layer
+        step = max((steps[i] for i in node.sources), default=Fraction(1))
+        if isinstance(layer, keras.layers.Conv2DTranspose):
+            step /= max(layer.strides)
+        elif isinstance(layer, (keras.layers.Conv2D, *_POOLS)):
+            step *= max(layer.strides)
+        elif isinstance(layer, keras.layers.UpSampling2D):
+            step /= max(layer.size)
+        elif isinstance(layer, Unpool) or type(layer).__name__ in ("CropLike", "Spread"):
+            # The second input says how large the output is.
+            step = steps[node.sources[1]]
+        steps.append(step)
+    multiples = [n.layer.multiple for n in nodes if isinstance(n.layer, PadToMultiple)]
+    return math.lcm(*(math.ceil(step) for step in steps), *multiples)
+
+
 def _follow(nodes: list[Node], axis: int, place: int) -> tuple[float, float]:
     """Return first and last position of the input that the output at `place` depends on."""
     spans: list[tuple | None] = [None] * len(nodes)
@@ -244,7 +288,7 @@ def _needed(layer: keras.layers.Layer, which: int, span: tuple, axis: int) -> tu
     kind = type(layer).__name__
     if kind in ("CropLike", "Spread") and which == 1:
         return None
-    if math.isinf(high) or kind in ("GlobalAveragePooling2D", "Spread"):
+    if math.isinf(high) or kind in _WHOLE:
         return _EVERYTHING
     if kind in _POINTWISE:
         return span
