@@ -15,6 +15,7 @@ from tiny_network import KERAS_WARNING, tiny_network
 from helpers import networks
 from helpers.field import blocks, ngff, tasks
 from helpers.field.convert import convert
+from helpers.field.seams import count_seams
 from helpers.labels import Label
 from helpers.training import build
 from helpers.training.prepare import Preparation
@@ -153,10 +154,10 @@ def test_blocks_without_overlap_have_seams_and_the_others_none(network):
     whole = labels_of(network, pictures, block_px=336)
     with_overlap = labels_of(network, pictures, block_px=64)
     without = labels_of(network, pictures, block_px=64, overlap_px=0)
-    none = blocks.count_seams(with_overlap, whole, 64)
+    none = count_seams(with_overlap, whole, 64)
     assert none["pixels"] == none["share"] == 0
     assert np.isnan(none["near_share"])
-    seams = blocks.count_seams(without, with_overlap, 64)
+    seams = count_seams(without, with_overlap, 64)
     assert 0.01 < seams["share"] < 0.5
     assert seams["near_share"] > 1.3 * seams["near_area"]
     assert seams["step"] == pytest.approx(1, abs=0.1)
@@ -166,14 +167,14 @@ def test_blocks_without_overlap_have_seams_and_the_others_none(network):
 def test_seams_are_counted():
     labels = np.full((2, 8, 12), 3, np.uint8)
     labels[:, ::2] = 2  # Changes from row to row everywhere, from column to column nowhere.
-    seams = blocks.count_seams(labels, labels, 4, near_px=2)
+    seams = count_seams(labels, labels, 4, near_px=2)
     assert (seams["pixels"], seams["share"]) == (0, 0)
     assert seams["near_area"] == 1 - 4 * 4 / 96
     assert np.isnan(seams["step"])  # The blocks have no other line on the grid of 4.
     without = np.full((8, 12), 3, np.uint8)
     without[:, 4:8] = 2
     without[0, :2] = 1
-    seams = blocks.count_seams(without, np.full((8, 12), 3, np.uint8), 4, near_px=1)
+    seams = count_seams(without, np.full((8, 12), 3, np.uint8), 4, near_px=1)
     assert seams["pixels"] == 34
     # Along the borders, on the inner side; the corner of row 0 is near none.
     assert seams["near_share"] == pytest.approx((2 * 8 + 2 * 2 * 1) / 34)
@@ -183,11 +184,11 @@ def test_a_step_is_counted_against_pairs_inside_the_blocks():
     labels = np.full((128, 256), 3, np.uint8)
     labels[:, 20:52] = 2  # An edge inside, and none on the grid.
     labels[:32, 96:] = 2  # On the grid inside a block: 32 of 128 pairs.
-    assert blocks.count_seams(labels, labels, 64)["step"] == 0
+    assert count_seams(labels, labels, 64)["step"] == 0
     labels[:48, 128:] = 4  # Across a border: 48 pairs.
     # Borders: 3 columns of 128 and 1 row of 256; inside: 4 columns of 128 and 2 rows of 256.
     across, inside = 48 / (3 * 128 + 256), (32 + 32) / (4 * 128 + 2 * 256)
-    assert blocks.count_seams(labels, labels, 64)["step"] == pytest.approx(across / inside)
+    assert count_seams(labels, labels, 64)["step"] == pytest.approx(across / inside)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_step_is_counted_against_pairs_inside_the_blocks():
 )
 def test_seams_that_cannot_be_counted(sizes, block_px, near_px, message):
     with pytest.raises(ValueError, match=message):
-        blocks.count_seams(*(np.zeros(s, np.uint8) for s in sizes), block_px, near_px=near_px)
+        count_seams(*(np.zeros(s, np.uint8) for s in sizes), block_px, near_px=near_px)
 
 
 @pytest.mark.parametrize(
