@@ -10,7 +10,11 @@ from built_site import SITE, pages, soup_of
 pytestmark = pytest.mark.site
 
 PHONE_PX, SCREEN_PX = 390, 1280
-IMAGES = "[...document.images].map(i => ({src: i.src, alt: i.alt, loaded: i.naturalWidth > 0}))"
+# The pieces of a picture are described together, by what they lie in.
+IMAGES = """[...document.images].map(i => ({
+  src: i.src, loaded: i.naturalWidth > 0,
+  alt: i.alt || i.closest('.hela-view[aria-label]')?.getAttribute('aria-label') || '',
+}))"""
 
 
 @pytest.fixture(scope="session")
