@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -151,6 +152,21 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path):
     with tasks.cluster(workers=2) as client:
         assert tasks.all_of(tasks.run(todo, client)) == {n: n * n for n in range(4)}
     assert (tmp_path / "killed").exists()
+
+
+def test_a_scheduler_that_ends_is_said():
+    pytest.importorskip("distributed")
+    with tasks.cluster(workers=1) as client:
+        found = tasks.run({n: (_slow, n) for n in range(8)}, client)
+        assert next(found) == (0, 0, None)
+        client.cluster.close()
+        with pytest.raises(OSError, match="run it again"):
+            list(found)
+
+
+def _slow(value):
+    time.sleep(0.3)
+    return value
 
 
 def test_a_scheduler_that_is_not_there_is_said(monkeypatch):

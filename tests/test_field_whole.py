@@ -89,6 +89,15 @@ def test_every_nucleus_is_found_however_much_of_its_box_is_resin(done, truth):
         assert (ours & theirs).sum() / (ours | theirs).sum() > 0.93
 
 
+@pytest.mark.parametrize("name", [joining.CLASSES, joining.INSTANCES])
+def test_the_validator_accepts_the_labels(done, name):
+    models = pytest.importorskip("ome_zarr_models.v05")
+    group = ngff.need_zarr().open_group(str(done[1] / name), mode="r")
+    told = models.ImageLabel.from_zarr(group).ome_attributes.image_label
+    values = {each.label_value for each in told.colors}
+    assert values == ({1, 2, 3, 4} if name == joining.CLASSES else set(range(1, 6)))
+
+
 def test_the_same_again_changes_nothing(done):
     _, out = done
     before = files_of(out)

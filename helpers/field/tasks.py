@@ -1,8 +1,10 @@
 """Tasks on Dask: where they run, what becomes of failed ones, and what more workers would do."""
 
+import asyncio
 import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from contextlib import contextmanager
 
 from helpers.processes import n_cores
@@ -110,6 +112,11 @@ def run(
     ------
     name, result, error
         Of the last two one is None.
+
+    Raises
+    ------
+    OSError
+        If the scheduler ends before the tasks do.
     """
     with progress_bar(total=len(tasks), disable=not progress, desc=what, unit="task") as bar:
         for found in _here(tasks) if client is None else _there(tasks, client):
@@ -133,8 +140,15 @@ def _there(tasks, client):
         future = client.submit(function, *arguments, pure=False)
         names[future] = name
     for future in distributed.as_completed(names):
-        name, error = names[future], future.exception()
-        yield name, None if error else future.result(), error
+        try:
+            error = future.exception()
+            result = None if error else future.result()
+        except (futures.CancelledError, asyncio.CancelledError) as lost:
+            raise OSError(
+                "the scheduler stopped answering. What was done is kept: run it again, and it "
+                "goes on from there."
+            ) from lost
+        yield names[future], result, error
         future.release()
 
 
