@@ -38,7 +38,7 @@ class Constants:
     canny_low_ratio: float = 0.4
     canny_smoothed: bool = True
     canny_bins: int | None = None
-    canny_darker: float | None = None
+    canny_darker: float | str | None = None
     edge_distance_px: float = 5.0
     coarse_sigma_px: float = 6.0
     # Which superpixels are nucleus.

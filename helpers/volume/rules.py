@@ -59,10 +59,10 @@ class Rules:
     trace : bool
         Whether the boundary is moved onto the envelope after the vote
         (`helpers.traditional.trace_envelope`).
-    resin_level : float or None
-        Grey level from which on a pixel is resin, where that is known: edges are then judged by
-        the steepness of what is darker, however little of the slice it is. See
-        `helpers.traditional.edges.high_threshold`.
+    resin_level : float, "resin" or None
+        Grey level from which on a pixel is resin: edges are judged by the steepness of what is
+        darker, however little of the slice it is. ``"resin"`` finds it in each slice
+        (`helpers.traditional.edges.resin_level`); None counts all pixels, as published.
     """
 
     reach_slope: float = 2.4
@@ -78,7 +78,7 @@ class Rules:
     median_slices: int = 5
     vote_nm: float = 100.0
     trace: bool = True
-    resin_level: float | None = None
+    resin_level: float | str | None = "resin"
 
 
 @dataclass(frozen=True)
