@@ -27,6 +27,7 @@ VOXEL_NM = (50.0, 10.0, 10.0)
 ALL = range(1, 301)
 VARIANTS = {
     "improved": ("improved", Rules()),
+    "all pixels judge edges": ("improved", Rules(resin_level=None)),
     "filled holes vote": ("improved", Rules(holes_vote=True)),
     "boundary moves anywhere": ("improved", Rules(reach_slope=math.inf)),
     "resin is not kept out": ("improved", Rules(without_background=False)),

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from importlib import import_module, metadata, util
 from pathlib import Path
 
@@ -24,8 +25,8 @@ _MODULES = {
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
 }
-# The chapters on strokes and on the field: small, and Colab lacks a part of it.
-_CHAPTERS_NEED = ("field", "live", "strokes")
+# The chapter on strokes: small, and Colab lacks a part of it.
+_CHAPTERS_NEED = ("live", "strokes")
 _EXTRA = re.compile(r"""extra == ["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"\d[\w.!+]*")
@@ -130,11 +131,35 @@ def on_colab() -> bool:
     return "google.colab" in sys.modules
 
 
-def missing_requirements() -> list[str]:
+def need(extra: str) -> None:
+    """Install an extra of this package that only one chapter needs, where it is missing.
+
+    Parameters
+    ----------
+    extra : str
+        For example ``"field"``.
+
+    Raises
+    ------
+    RuntimeError
+        If a package cannot be installed beside those that are there.
+    """
+    missing = missing_requirements((extra,))
+    if missing:
+        print("Installing what this chapter needs:", ", ".join(missing))
+        install(missing)
+
+
+def missing_requirements(extras: Iterable[str] = _CHAPTERS_NEED) -> list[str]:
     """Return those requirements of this package whose module is not there, as in its metadata.
 
     A module is enough, from whichever package and of whichever version: what a computer has is
     left alone.
+
+    Parameters
+    ----------
+    extras : iterable of str
+        Beside what it needs in any case.
 
     Returns
     -------
@@ -152,7 +177,7 @@ def missing_requirements() -> list[str]:
         extra = _EXTRA.search(condition)
         if extra is None:
             wanted.append(line)
-        elif extra[1] in _CHAPTERS_NEED:
+        elif extra[1] in extras:
             wanted.append(requirement.strip())
     return [line for line in wanted if util.find_spec(_module_of(line)) is None]
 

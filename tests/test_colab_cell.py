@@ -122,6 +122,18 @@ def test_only_modules_that_are_not_there_are_missing(stated):
     assert colab.missing_requirements() == ["not-a-package-at-all>=1.2", "a-third-one>=3"]
 
 
+def test_a_chapter_gets_what_it_alone_needs(stated, monkeypatch, capsys):
+    stated("numpy>=1", 'a-third-one>=3; extra == "strokes"', 'yet-another>=4; extra == "field"')
+    installed = []
+    monkeypatch.setattr(colab, "install", installed.append)
+    colab.need("field")
+    assert installed == [["yet-another>=4"]]
+    assert "yet-another" in capsys.readouterr().out
+    stated("numpy>=1")
+    colab.need("field")
+    assert len(installed) == 1
+
+
 def test_nothing_is_missing_where_the_package_is_not_installed(monkeypatch):
     def requires(name):
         raise metadata.PackageNotFoundError(name)

@@ -268,6 +268,41 @@ def test_a_second_cell(data_dir):
         assert overlap > 0.85 * smaller, f"slices {below} and {above}"
 
 
+def in_resin(cell: Stack, margin_px: int) -> Stack:
+    """Put much smooth resin around a cell."""
+
+    def image(number):
+        grain = np.random.default_rng(number).normal(198, 9, np.add(cell.shape, 2 * margin_px))
+        around = cv2.GaussianBlur(np.clip(grain, 0, 255).astype(np.uint8), (0, 0), 1)
+        around[margin_px:-margin_px, margin_px:-margin_px] = cell.image(number)
+        return around
+
+    def labels(number):
+        return np.pad(cell.labels(number), margin_px, constant_values=Label.BACKGROUND)
+
+    shape = tuple(side + 2 * margin_px for side in cell.shape)
+    return replace(cell, name="in resin", source="own", shape=shape, _image=image, _labels=labels)
+
+
+def test_a_cell_in_much_resin_is_found_as_well(phantom):
+    part = replace(phantom, slice_numbers=phantom.slice_numbers[16:30])
+    near = np.mean(list(nuclei_scores(part, segmented(part)).values()))
+    wide = in_resin(part, 250)
+    assert np.mean(list(nuclei_scores(wide, segmented(wide)).values())) > near - 0.01
+    before = nuclei_scores(wide, segmented(wide, rules=Rules(resin_level=None)))
+    assert np.mean(list(before.values())) < 0.1
+
+
+def test_a_real_cell_in_much_resin_is_found_as_well(data_dir):
+    sample = open_sample()
+    part = replace(sample, slice_numbers=tuple(n for n in sample.slice_numbers if 70 < n < 216)[:3])
+    if not len(part):
+        pytest.skip("needs a central slice of the sample in HELA_DATA_DIR")
+    near, wide = nuclei_scores(part, segmented(part)), in_resin(part, 800)
+    for number, score in nuclei_scores(wide, segmented(wide)).items():
+        assert score > near[number] - 0.005
+
+
 def test_tracing_the_envelope_brings_nucleus_and_envelope_nearer_to_the_truth():
     cell, mean = drawn_stack(range(6, 21)), {}
     for trace in (False, True):
