@@ -25,11 +25,11 @@ def main():
     if not has_tensorflow():
         raise SystemExit(print(NO_TENSORFLOW))
     from helpers import networks
-    from helpers.field import blocks
+    from helpers.field import blocks, tasks
     from helpers.training import build
 
     try:
-        blocks.need_dask()
+        tasks.need_dask("dask.array")
     except ModuleNotFoundError as error:
         raise SystemExit(print(error)) from None
     shape = (N_SLICES, chosen.side, chosen.side)

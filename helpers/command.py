@@ -315,10 +315,10 @@ def whole_field(
 
 def _describe(where, voxel_nm, opening) -> None:
     from helpers import data
-    from helpers.field.whole import is_field, open_field
+    from helpers.field.whole import field_at
 
-    if is_field(where):
-        found = open_field(where)
+    found = field_at(where)
+    if found is not None:
         count, voxel = found.shape, found.voxel_nm
     else:
         stack = data.open_stack(where, voxel_nm=voxel_nm, **opening)

@@ -24,7 +24,7 @@ from helpers.labels import Label
 from helpers.masks import as_bytes
 from helpers.show.figures import outline, shrunk
 from helpers.show.galleries import MAX_WIDTH_PX, Panel, gallery
-from helpers.show.page_html import PageHtml, whole_page
+from helpers.show.page_html import PageHtml, doubts_box, whole_page
 from helpers.show.surfaces import surface
 from helpers.strokes.drawn import Strokes
 from helpers.strokes.stacks import segment_by_strokes
@@ -305,10 +305,7 @@ def _title(result: Segmentation) -> str:
 def _parts(result: Segmentation) -> list[PageHtml | str]:
     """Return what stands on the page: doubts, measures, surface and contact sheet."""
     measures, stack = result.measures, result.stack
-    parts: list[PageHtml | str] = []
-    if result.doubts:
-        lines = "".join(f"<li>{html.escape(_of_doubt(doubt))}</li>" for doubt in result.doubts)
-        parts.append(f'<div class="doubts"><h2>In doubt</h2><ul>{lines}</ul></div>')
+    parts: list[PageHtml | str] = [doubts_box(map(_of_doubt, result.doubts))]
     rows = "".join(
         f"<tr><th>{html.escape(row.measure)}</th><td>{shown(row.value)} {row.unit}</td></tr>"
         for row in measures.table().itertuples()

@@ -1,5 +1,6 @@
 """A network over a field, block by block: the same labels for any block, and what seams are."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -298,6 +299,22 @@ def test_labels_are_written_and_a_second_run_goes_on(field, network, whole, tmp_
         blocks.predict_to_field(field, network, out, block_px=64)
     other = blocks.predict_to_field(field, network, out, block_px=64, overlap_px=0)
     assert (other.read(slice(None)) != whole).any()
+
+
+def test_other_pictures_in_the_same_place_are_labelled_anew(field, network, tmp_path):
+    """Of a field that other software wrote there are no digests of the slices."""
+    foreign = tmp_path / "field.zarr"
+    shutil.copytree(field.where, foreign)
+    shutil.rmtree(foreign / "pictures")
+    out = tmp_path / "labels.zarr"
+    before = blocks.predict_to_field(ngff.open_field(foreign), network, out, block_px=64)
+    before = before.read(slice(None))
+    for level in range(len(field.levels)):  # the first layer, as the last shows it
+        chunks = ngff.chunk_path(foreign, level, (0, 0, 0)).parents[1]
+        shutil.rmtree(chunks)
+        shutil.copytree(chunks.with_name("1"), chunks)
+    other = blocks.predict_to_field(ngff.open_field(foreign), network, out, block_px=64)
+    assert (other.read(slice(None)) != before).any()
 
 
 def test_processes_give_the_same(field, network, whole, tmp_path):

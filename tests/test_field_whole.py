@@ -128,6 +128,7 @@ def test_another_field_is_refused_until_it_may_replace(tmp_path):
     ("arguments", "said"),
     [
         (("nothing.zarr",), "nothing.zarr"),
+        (("http://127.0.0.1:9/field.zarr",), "127.0.0.1"),
         (("SLICES",), "voxel"),
         (("FIELD", "--voxel-nm", 50, 10, 10), "leave it out"),
     ],

@@ -28,28 +28,6 @@ BLOCK_PX = 512
 _building = threading.Lock()
 
 
-def need_dask():
-    """Import Dask's arrays, or say how to get them.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If Dask is not installed.
-    """
-    try:
-        import dask.array
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "A network over the whole field needs dask: pip install 'helpers[field]', from the "
-            "folder of the book."
-        ) from error
-    return dask
-
-
 def predict(
     pictures,
     network,
@@ -116,7 +94,7 @@ def predict(
     On a processor no pixel has been seen to differ, in float32 or bfloat16. A device that adds in
     another order for another size of block can turn over what is equally likely to the last digit.
     """
-    da = need_dask().array
+    da = tasks.need_dask("dask.array")
     stored = network if isinstance(network, _Stored) else _store(network)
     pixel_nm = pictures.pixel_nm(level) if isinstance(pictures, Field) else None
     _check_preparation(preparation, pixel_nm, level)
@@ -155,7 +133,7 @@ def predict(
         dtype=np.uint8,
         meta=np.empty((0, 0, 0), np.uint8),
         # One node of the graph: a worker gets the weights once, not with each block.
-        stored=need_dask().delayed(stored, pure=True),
+        stored=tasks.need_dask("dask").delayed(stored, pure=True),
         preparation=preparation,
         pixel_nm=pixel_nm,
     )
@@ -230,12 +208,11 @@ def predict_to_field(
     out, stored = Path(out), _store(network)
     options = {"block_px": block_px, "overlap_px": overlap_px, "preparation": preparation}
     predict(field, stored, **options)  # Says what does not fit before anything is replaced.
-    pictures = Path(field.where, PICTURES)
     key = key_of(
         ["network labels 1", predict, _label_block, _fit],
         network=stored.key,
         field=field.about.get("key", field.where),
-        pictures=pictures if pictures.is_dir() else None,
+        pictures=_pictures(field),
         shape=field.shape,
         **options,
     )
@@ -262,6 +239,15 @@ def predict_to_field(
     }
     tasks.all_of(tasks.run(todo, client, what="layers", progress=progress))
     return open_field(out)
+
+
+def _pictures(field: Field):
+    """Return what tells the field's pictures from others: of foreign ones, the coarsest level."""
+    digests = Path(field.where, PICTURES)
+    if digests.is_dir():
+        return digests
+    coarsest = len(field.levels) - 1
+    return [key_of("", pixels=field.read(n, level=coarsest)) for n in range(field.shape[0])]
 
 
 def _write_layer(where: str, out: Path, first: int, stored: "_Stored", options: dict) -> int:

@@ -6,13 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
+from importlib import import_module
 
 from helpers.processes import n_cores
 from helpers.progress import progress_bar
 
 
-def need_dask():
-    """Import Dask's scheduler, or say how to get it.
+def need_dask(module: str = "distributed", otherwise: str = ""):
+    """Import a module of Dask, or say how to get it.
+
+    Parameters
+    ----------
+    module : str
+        By default the scheduler.
+    otherwise : str
+        What can be done without it: a sentence for the message.
 
     Returns
     -------
@@ -24,13 +32,12 @@ def need_dask():
         If it is not installed.
     """
     try:
-        import distributed
+        return import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "A whole field on several workers needs dask: pip install 'helpers[field]', from the "
-            "folder of the book. Or give workers=0 to work in this process."
+            "The whole field needs dask here: pip install 'helpers[field]', from the folder of "
+            f"the book. {otherwise}".rstrip()
         ) from error
-    return distributed
 
 
 @contextmanager
@@ -63,7 +70,7 @@ def cluster(scheduler: str | None = None, *, workers: int | None = None) -> Iter
     if scheduler is None and workers == 0:
         yield None
         return
-    distributed = need_dask()
+    distributed = need_dask(otherwise="Or give workers=0 to work in this process.")
     if scheduler is not None:
         try:
             client = distributed.Client(scheduler, timeout="20s")

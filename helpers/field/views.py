@@ -1,6 +1,5 @@
 """A slice of a field to pan and zoom, with its cells outlined."""
 
-import html
 import math
 
 import cv2
@@ -8,7 +7,7 @@ import pandas as pd
 
 from helpers.field.ngff import Field
 from helpers.masks import as_bytes
-from helpers.show.page_html import PageHtml, whole_page
+from helpers.show.page_html import PageHtml, doubts_box, whole_page
 from helpers.show.pyramids import Outline, pyramid
 
 REPORT_PX = 2048
@@ -92,10 +91,7 @@ def report(
     str
         HTML that opens without a network.
     """
-    parts: list[PageHtml | str] = []
-    if doubts:
-        lines = "".join(f"<li>{html.escape(each)}</li>" for each in doubts)
-        parts.append(f'<div class="doubts"><h2>In doubt</h2><ul>{lines}</ul></div>')
+    parts: list[PageHtml | str] = [doubts_box(doubts)]
     number = field.shape[0] // 2 + 1
     sides = [max(array.shape[1:]) for array in field.levels]
     fit = [level for level, side in enumerate(sides) if side <= REPORT_PX]

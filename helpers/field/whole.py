@@ -148,21 +148,26 @@ def segment_field(
         return result
 
 
-def is_field(source) -> bool:
-    """Tell whether something is an image of OME-Zarr with the axes z, y, x."""
+def field_at(source) -> Field | None:
+    """Open a field, if that is what is there; an address can be nothing else.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no field at an address.
+    """
     where = str(source)
-    if "://" not in where and not Path(where).is_dir():
-        return False
+    if "://" in where:
+        return open_field(where)
     try:
-        open_field(where)
+        return open_field(where)
     except (OSError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _opened(source, out, voxel_nm, client, overwrite, progress, told, opening) -> Field:
-    if isinstance(source, str | Path) and is_field(source):
-        field = open_field(source)
+    field = field_at(source) if isinstance(source, str | Path) else None
+    if field is not None:
         if voxel_nm is not None and not np.allclose(voxel_nm, field.voxel_nm, rtol=1e-3):
             raise ValueError(
                 f"voxel_nm={tuple(voxel_nm)}, but {source} says {field.voxel_nm}; leave it out, or "

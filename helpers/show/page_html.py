@@ -10,6 +10,7 @@ import html
 import io
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -256,6 +257,28 @@ def whole_page(title: str, *parts: PageHtml | str) -> str:
         f"<title>{name}</title><style>{asset('page.css')}</style></head><body>\n"
         f"<h1>{name}</h1>\n{body}\n</body></html>\n"
     )
+
+
+def doubts_box(doubts: Iterable[str]) -> str:
+    """Make the box of what is doubtful about a result, for `whole_page`; empty if nothing is.
+
+    Parameters
+    ----------
+    doubts : iterable of str
+        Plain text.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Examples
+    --------
+    >>> doubts_box(["Is it a < b?"])
+    '<div class="doubts"><h2>In doubt</h2><ul><li>Is it a &lt; b?</li></ul></div>'
+    """
+    lines = "".join(f"<li>{html.escape(each)}</li>" for each in doubts)
+    return f'<div class="doubts"><h2>In doubt</h2><ul>{lines}</ul></div>' if lines else ""
 
 
 @cache

@@ -145,17 +145,11 @@ def resin_level(smoothed: np.ndarray) -> float | None:
     True
     """
     grey = np.clip(smoothed, 0, 255).astype(np.uint8)
-    shares = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(float) / grey.size
-    levels = np.arange(256)
-    below, sums = np.cumsum(shares), np.cumsum(shares * levels)
-    variance = shares @ (levels - sums[-1]) ** 2
-    both = (below > 0) & (below < 1 - 1e-9)
-    if not both.any():
-        return None
-    between = np.zeros(256)
-    between[both] = (sums[-1] * below - sums)[both] ** 2 / (below * (1 - below))[both]
-    best = int(between.argmax())
-    return best + 1.0 if between[best] > TWO_MATERIALS * variance else None
+    level, bright = cv2.threshold(grey, 0, 1, cv2.THRESH_OTSU)
+    share = cv2.mean(bright)[0]
+    steps = cv2.mean(grey, bright)[0] - cv2.mean(grey, 1 - bright)[0]
+    variance = float(cv2.meanStdDev(grey)[1].item()) ** 2
+    return level + 1 if share * (1 - share) * steps**2 > TWO_MATERIALS * variance else None
 
 
 def levels_for_edges(image: np.ndarray, smoothed: np.ndarray, constants: Constants) -> np.ndarray:
