@@ -183,11 +183,17 @@ def evaluate(
     result: Annotated[
         str,
         typer.Argument(
-            metavar="RESULT", help="Folder that `hela segment` wrote, or label maps of any form."
+            metavar="RESULT",
+            help="Folder that `hela segment` or `hela field` wrote, or label maps of any form.",
         ),
     ],
     truth: Annotated[
-        str, typer.Argument(metavar="TRUTH", help="Ground truth: label maps of any form.")
+        str,
+        typer.Argument(
+            metavar="TRUTH",
+            help="Ground truth: label maps of any form; 'published' for the paper's field, of "
+            "which nuclei in four slices were drawn.",
+        ),
     ],
     classes: Annotated[
         str | None,
@@ -234,6 +240,9 @@ def evaluate(
     )
     print(scored.table.to_string(na_rep="-", float_format=lambda value: f"{value:.4g}"))
     print(f"Means over {scored.count} slices, of each class over those in which it is.")
+    if scored.nuclei is not None:
+        true, found, both = scored.nuclei[["true", "found", "matched"]].sum()
+        print(f"Nuclei in these slices: {both} of {true} found, {found - both} that are none.")
     if out is not None:
         scored.by_slice.to_csv(out, index=False)
     _end(scored.doubts)

@@ -9,11 +9,17 @@ import numpy as np
 import pandas as pd
 
 from helpers.data.foreign import Ids, open_labels
+from helpers.data.truths import FIELD_SLICES, FieldTruths
 from helpers.labels import Label
+from helpers.metrics.objects import match_pieces
 from helpers.metrics.pixels import confusion_matrix
 from helpers.results.tables import score_rows
 from helpers.segmenting import LABELS, SUMMARY
 
+PUBLISHED = "published"
+"""As a truth: what the authors published of the field."""
+CLASSES = "classes.zarr"
+"""By this image of labels a field's results are known."""
 METRICS = ("jaccard", "dice", "accuracy")
 DISTANCES = ("boundary_f", "hausdorff_95_nm", "average_boundary_distance_nm")
 SWAPPED = 0.5
@@ -33,12 +39,16 @@ class Scores:
     count : int
         How many slices were scored.
     doubts : list of str
+    nuclei : DataFrame or None
+        Of a field: a row a slice, with the nuclei that the truth has, that the result has, and
+        that are in both, as `helpers.metrics.objects.match_pieces` pairs them.
     """
 
     table: pd.DataFrame
     by_slice: pd.DataFrame
     count: int
     doubts: list[str]
+    nuclei: pd.DataFrame | None = None
 
 
 def score(
@@ -56,9 +66,12 @@ def score(
     Parameters
     ----------
     result : path or other form of label maps
-        Folder that `helpers.segment` wrote, or what `helpers.data.open_labels` opens.
+        Folder that `helpers.segment` or `helpers.field.segment_field` wrote, or what
+        `helpers.data.open_labels` opens.
     truth : path or other form of label maps
-        Ground truth.
+        Ground truth. ``"published"``, for a field: the authors', of the nuclei in four whole
+        slices. Their files, which may lie in a folder, count from 0 in their names; they are
+        taken for the slices that they belong to, one further.
     classes : tuple of Label, optional
         By default those that both know.
     ids, result_ids : str or mapping, optional
@@ -79,12 +92,16 @@ def score(
         As `helpers.data.open_labels`; or if the two have no slice in common, or sizes differ.
     """
     folder = Path(result) if isinstance(result, (str, Path)) else None
-    if folder is not None and (folder / SUMMARY).is_file() and (folder / LABELS).is_dir():
+    is_field = folder is not None and (folder / CLASSES).is_dir()
+    if is_field:
+        pixel_nm = pixel_nm or _pixel_of(folder)
+        result, result_ids = folder / CLASSES, result_ids or "classes"
+    elif folder is not None and (folder / SUMMARY).is_file() and (folder / LABELS).is_dir():
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         pixel_nm = pixel_nm or summary["voxel_nm"][1]
         result, result_ids = folder / LABELS, result_ids or "classes"
     ours = open_labels(result, ids=result_ids)
-    theirs = open_labels(truth, ids=ids, pattern=pattern)
+    theirs = _open_truth(truth, ids, pattern)
     numbers = sorted(set(ours.numbers) & set(theirs.numbers))
     doubts = []
     subset = set(ours.numbers) <= set(theirs.numbers) or set(theirs.numbers) <= set(ours.numbers)
@@ -94,7 +111,8 @@ def score(
             "are joined by number, and one must have all those of the other. Rename the files, or "
             "give pattern= to find the right number in their names."
         )
-    if (ours.counted or theirs.counted) and ours.numbers != theirs.numbers:
+    is_whole = isinstance(theirs, FieldTruths) and len(ours.numbers) in FIELD_SLICES
+    if (ours.counted or theirs.counted) and ours.numbers != theirs.numbers and not is_whole:
         which = "TRUTH" if theirs.counted else "RESULT"
         doubts.append(
             f"{which} has no slice numbers of its own: its places {_span(numbers)} are taken for "
@@ -104,7 +122,7 @@ def score(
         known = [set(each.classes) for each in (ours, theirs) if each.classes]
         classes = tuple(set.intersection(*known)) if known else None
     total = np.zeros((5, 5), np.int64)
-    rows = []
+    rows, nuclei = [], []
     for number in numbers:
         found, true = ours.read(number), theirs.read(number)
         if found.shape != true.shape:
@@ -116,6 +134,9 @@ def score(
         scored = score_rows(found, true, pixel_size_nm=pixel_nm or 1.0, classes=classes)
         rows.append(scored.assign(slice=number))
         total += confusion_matrix(found, true)
+        if is_field:
+            counts = match_pieces(found == Label.NUCLEUS, true == Label.NUCLEUS)
+            nuclei.append({"slice": number, **counts._asdict()})
     by_slice = pd.concat(rows, ignore_index=True)
     wanted = [*METRICS, *(DISTANCES if pixel_nm else ())]
     by_slice = by_slice[by_slice["metric"].isin(wanted)]
@@ -125,7 +146,23 @@ def score(
     table = table.reindex([name for name in names if name in table.index])
     doubts += _swapped(total)
     columns = ["slice", "metric", "class", "value", "present"]
-    return Scores(table, by_slice[columns].reset_index(drop=True), len(numbers), doubts)
+    by_slice = by_slice[columns].reset_index(drop=True)
+    counted = pd.DataFrame(nuclei) if is_field else None
+    return Scores(table, by_slice, len(numbers), doubts, counted)
+
+
+def _open_truth(truth, ids: Ids, pattern: str | None):
+    if isinstance(truth, str) and truth == PUBLISHED:
+        return FieldTruths()
+    if isinstance(truth, str | Path) and pattern is None and FieldTruths.is_in(truth):
+        return FieldTruths(truth)
+    return open_labels(truth, ids=ids, pattern=pattern)
+
+
+def _pixel_of(folder: Path) -> float:
+    from helpers.field.ngff import open_field  # Others need no zarr.
+
+    return open_field(folder / CLASSES).voxel_nm[1]
 
 
 def _swapped(total: np.ndarray) -> list[str]:

@@ -4,6 +4,7 @@ A `Stack` has slices of one cell, with their ground truth and voxel size, and re
 time; it looks the same whatever they come from.
 """
 
+from helpers.data.cut_cells import open_cut_cell
 from helpers.data.download import DataError
 from helpers.data.figures import SAMPLE_SLICES, authors_result, recover_slice
 from helpers.data.files import fetch
@@ -23,6 +24,7 @@ __all__ = [
     "field_truth",
     "load_stack",
     "open_cell",
+    "open_cut_cell",
     "open_labels",
     "open_stack",
     "phantom_stack",

@@ -5,6 +5,7 @@ Source: the authors' repository HeLa_Segmentation_UNET2, published with Karabag 
 there and in HeLa-Cell-Segmentation that makes and reads them.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,62 @@ FIELD_TRUTHS = {
 """Files by slice of the field, from 1. Those in the files' names are from 0: the authors'
 ``segmentationHeLaUnet_8000x8000_comparison.m`` holds each against the slice one further."""
 
+FIELD_SLICES = (517, 518)
+"""How many the field has: EMPIAR-10094 lists 517, the authors' later paper says 518."""
+
 CENTRAL_CELL = (1, 2, 5)
 """Numbers in `whole_cell_truth` that are the central cell: its envelope, its nucleus, the rest."""
 
 _FIVE_CLASSES = "hela-unet2/CODE/GroundTruth_5c/GT_Slice_{:03d}.mat"
+
+
+_FIELD_FILE = re.compile(r"Hela_slice_(\d{3})_GT\.mat")
+
+
+class FieldTruths:
+    """Ground truth of whole slices of the field, as `helpers.scoring.score` reads label maps.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where the authors' files are; by default they are fetched.
+
+    Attributes
+    ----------
+    where : str
+    numbers : tuple of int
+        Slices of the field, from 1.
+    counted : bool
+        False: these are the slices' own numbers.
+    classes : tuple of Label
+        What the maps know: nuclei.
+    """
+
+    counted = False
+    classes = (Label.NUCLEUS,)
+
+    def __init__(self, folder: Path | str | None = None):
+        self._folder = None if folder is None else Path(folder)
+        self.where = "the published ground truth of the field" if folder is None else str(folder)
+        there = FIELD_TRUTHS if self._folder is None else self._numbers_in(self._folder)
+        self.numbers = tuple(sorted(there))
+
+    @classmethod
+    def is_in(cls, folder: Path | str) -> bool:
+        """Tell whether a folder has files named as the authors' are, which count from 0."""
+        return Path(folder).is_dir() and bool(cls._numbers_in(Path(folder)))
+
+    @staticmethod
+    def _numbers_in(folder: Path) -> list[int]:
+        names = (_FIELD_FILE.fullmatch(path.name) for path in folder.iterdir())
+        return [int(name[1]) + 1 for name in names if name]
+
+    def read(self, number: int) -> np.ndarray:
+        """Read the label map of a slice; see `field_truth`."""
+        if self._folder is None:
+            return field_truth(number)
+        path = self._folder / f"Hela_slice_{number - 1:03d}_GT.mat"
+        return _nuclei_in(path, path.name)
 
 
 def field_truth(number: int) -> np.ndarray:
@@ -58,7 +111,11 @@ def field_truth(number: int) -> np.ndarray:
             "a ground truth (counted from 1; the files' names count from 0)."
         )
     name = FIELD_TRUTHS[number]
-    mask = _read(files.fetch(name), name, "GT", largest=1)
+    return _nuclei_in(files.fetch(name), name)
+
+
+def _nuclei_in(path: Path, name: str) -> np.ndarray:
+    mask = _read(path, name, "GT", largest=1)
     return np.where(mask, np.uint8(Label.NUCLEUS), np.uint8(Label.CELL))
 
 
