@@ -20,6 +20,13 @@ from helpers.traditional.nucleus import (
 AGREE = 0.75
 """Jaccard index from which two masks show the same nucleus."""
 
+ENVELOPE_PIXEL_NM, ENVELOPE_NEAR_PX = 40.0, 3
+"""Side of the pixels in which an envelope is looked for, and how many of them it may be away."""
+DARKER_SD = 4.0
+"""By how many standard deviations an envelope is darker than the nucleus."""
+ENVELOPED = 0.7
+"""Share of a nucleus's outline that follows its envelope; of cytoplasm's it is rarely so much."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -320,7 +327,9 @@ def nucleus_over_gap(
 
     The slice on its own has one region, and the neighbour may add others: over 50 nm these are
     parts of the nucleus, over 1.5 um as often cytoplasm. So where the two agree on what is meant,
-    the slice alone decides; where they do not, what the neighbour says is taken.
+    the slice alone decides. Where they do not, or the neighbour vouches for nothing, the envelope
+    decides: that of the two is taken whose outline follows a dark line farther (`follow_envelope`),
+    and the slice's own only if that is most of the outline.
 
     Parameters
     ----------
@@ -332,12 +341,65 @@ def nucleus_over_gap(
     Found
     """
     found = next_nucleus(prepared, neighbour, gap_nm, constants, rules, pixel_size_nm)
-    if gap_nm <= rules.trust_nm or not found.nucleus.any():
+    if gap_nm <= rules.trust_nm:
         return found
     own = first_nucleus(prepared, constants, rules, neighbour.votes)
     common = np.count_nonzero(own.nucleus & found.nucleus)
     either = np.count_nonzero(own.nucleus | found.nucleus)
-    return own if common > AGREE * either else found
+    if common > AGREE * either:
+        return own
+    shares = [
+        follow_envelope(prepared.smoothed, each.nucleus, pixel_size_nm) for each in (own, found)
+    ]
+    return own if shares[0] > max(shares[1], ENVELOPED) else found
+
+
+def follow_envelope(smoothed: np.ndarray, nucleus: np.ndarray, pixel_size_nm: float) -> float:
+    """Measure how much of a nucleus's outline follows a dark line.
+
+    Parameters
+    ----------
+    smoothed : (y, x) array of float32
+        Grey levels.
+    nucleus : (y, x) array of bool
+    pixel_size_nm : float
+        Side of a pixel.
+
+    Returns
+    -------
+    float
+        Share of the outline, 0 to 1, near which there is something darker than the nucleus by more
+        than `DARKER_SD` standard deviations of the grey levels in it, which are taken robustly.
+
+    Examples
+    --------
+    A disk with a dark line around its left half, in pixels of 40 nm:
+
+    >>> y, x = np.mgrid[-30:31, -30:31]
+    >>> radius = np.hypot(y, x)
+    >>> noise = np.random.default_rng(0).normal(0, 2, radius.shape)
+    >>> line = (abs(radius - 21) < 2) & (x < 0)
+    >>> smoothed = np.where(line, 100, 150 + noise).astype(np.float32)
+    >>> round(follow_envelope(smoothed, radius < 20, 40), 1)
+    0.5
+    """
+    # At one size of pixels, or the darkest of more of them would be darker.
+    shrink = max(1, round(ENVELOPE_PIXEL_NM / pixel_size_nm))
+    if not nucleus.any():
+        return 0.0
+    box = around(nucleus, 2 * ENVELOPE_NEAR_PX * shrink)
+    size = tuple(max(1, side // shrink) for side in smoothed[box].shape[::-1])
+    grey = cv2.resize(smoothed[box], size, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(as_bytes(nucleus[box]), size, interpolation=cv2.INTER_NEAREST)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not outlines:
+        return 0.0
+    inside = grey[mask > 0]
+    level = np.median(inside)
+    deviation = 1.4826 * np.median(np.abs(inside - level))
+    near = np.ones((2 * ENVELOPE_NEAR_PX + 1,) * 2, np.uint8)
+    x, y = np.concatenate(outlines)[:, 0].T
+    return float(np.mean(level - cv2.erode(grey, near)[y, x] > DARKER_SD * deviation))
 
 
 def between(low: np.ndarray, high: np.ndarray, share: float) -> np.ndarray:
