@@ -26,6 +26,8 @@ DARKER_SD = 4.0
 """By how many standard deviations an envelope is darker than the nucleus."""
 ENVELOPED = 0.7
 """Share of a nucleus's outline that follows its envelope; of cytoplasm's it is rarely so much."""
+AS_PLAIN = 1.2
+"""How much rougher one part of a nucleus may be than another."""
 
 
 @dataclass(frozen=True)
@@ -329,7 +331,9 @@ def nucleus_over_gap(
     parts of the nucleus, over 1.5 um as often cytoplasm. So where the two agree on what is meant,
     the slice alone decides. Where they do not, or the neighbour vouches for nothing, the envelope
     decides: that of the two is taken whose outline follows a dark line farther (`follow_envelope`),
-    and the slice's own only if that is most of the outline.
+    and the slice's own only if that is most of the outline. A nucleus in several pieces has an
+    envelope around each: what the neighbour adds to the slice's own region is believed where it has
+    one too, and is as plain as that region, which cytoplasm is not.
 
     Parameters
     ----------
@@ -351,7 +355,19 @@ def nucleus_over_gap(
     shares = [
         follow_envelope(prepared.smoothed, each.nucleus, pixel_size_nm) for each in (own, found)
     ]
-    return own if shares[0] > max(shares[1], ENVELOPED) else found
+    if shares[0] <= max(shares[1], ENVELOPED):
+        return found
+    added = found.nucleus & ~own.nucleus
+    is_plain = _roughness(prepared.smoothed, added) < AS_PLAIN * _roughness(
+        prepared.smoothed, own.nucleus
+    )
+    return found if is_plain and shares[1] > ENVELOPED else own
+
+
+def _roughness(smoothed: np.ndarray, mask: np.ndarray) -> float:
+    """Standard deviation of the grey levels in a mask without its rim; NaN if nothing is left."""
+    inside = cv2.erode(as_bytes(mask), np.ones((5, 5), np.uint8)).view(bool)
+    return float(smoothed[inside].std()) if inside.any() else float("nan")
 
 
 def follow_envelope(smoothed: np.ndarray, nucleus: np.ndarray, pixel_size_nm: float) -> float:
