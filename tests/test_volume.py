@@ -14,7 +14,7 @@ from helpers.label_maps import LabelMaps
 from helpers.labels import Label
 from helpers.metrics import jaccard_of_masks as jaccard
 from helpers.phantom import Phantom
-from helpers.traditional import Constants
+from helpers.traditional import Constants, segment_nucleus
 from helpers.volume import Rules, choose_centre, segment_stack, segment_to_folder
 
 # The drawn cell has slices without nucleus: what is said of them, test_doubts.py tests.
@@ -144,6 +144,44 @@ def test_slices_may_be_missing(numbers, least):
     cell = drawn_stack(numbers)
     scores = nuclei_scores(cell, segmented(cell))
     assert np.mean(list(scores.values())) > least
+
+
+@pytest.mark.parametrize(
+    ("seed", "numbers", "at"),
+    [
+        (0, range(51, 261, 30), 51),  # the neighbour adds cytoplasm
+        (0, range(1, 301, 5), 26),  # a lobe begins beside the remnant of another
+        (1, range(1, 301, 6), 31),  # and half beyond the neighbour's reach
+    ],
+)
+def test_over_a_gap_the_envelope_decides_between_a_slice_and_its_neighbour(seed, numbers, at):
+    whole = data.phantom_stack(Phantom((300, 500, 500), (50, 40, 40), seed=seed))
+    cell = replace(whole, slice_numbers=tuple(numbers))
+    alone = segment_nucleus(cell.image(at), pixel_size_nm=cell.pixel_size_nm)
+    truth = cell.labels(at) == Label.NUCLEUS
+    assert jaccard(alone, truth) > 0.9
+    scores = {
+        trust_nm: nuclei_scores(cell, segmented(cell, rules=Rules(trust_nm=trust_nm)))[at]
+        for trust_nm in (np.inf, Rules().trust_nm)
+    }
+    assert scores[np.inf] < 0.7, "else this shows nothing"
+    assert scores[Rules().trust_nm] > jaccard(alone, truth) - 0.005
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_a_stack_with_gaps_is_no_worse_than_its_slices_alone(seed):
+    cell = data.phantom_stack(Phantom(seed=seed))
+    found = nuclei_scores(cell, segmented(cell))
+    alone = {
+        number: jaccard(
+            segment_nucleus(cell.image(number), pixel_size_nm=cell.pixel_size_nm),
+            cell.labels(number) == Label.NUCLEUS,
+        )
+        for number in found
+    }
+    assert np.mean(list(found.values())) > np.mean(list(alone.values())) + 0.03
+    worse = [number for number in found if alone[number] - found[number] > 0.005]
+    assert len(worse) <= 4, worse
 
 
 def test_a_stack_without_a_nucleus_has_none():

@@ -28,6 +28,11 @@ ENVELOPED = 0.7
 """Share of a nucleus's outline that follows its envelope; of cytoplasm's it is rarely so much."""
 AS_PLAIN = 1.2
 """How much rougher one part of a nucleus may be than another."""
+REMNANT_REACH_NM = 2000.0
+"""How far from a remnant, a section too small for a slice alone, the nucleus may go on; other
+cells' nuclei are farther away, for there is cytoplasm and resin between."""
+STRAY = 0.1
+"""Share of a nucleus that may lie beyond the neighbour's reach, where two boundaries are unsure."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Rules:
     trust_nm : float
         How far away a slice may be that knows which regions are nucleus. Farther away, the slice
         decides on its own, and the neighbour says which nucleus is meant: see `nucleus_over_gap`.
+        Infinite: neighbours always know.
     bridge_nm : float
         Over how much height without any nucleus the search goes on.
     median_slices : int
@@ -82,7 +88,7 @@ class Rules:
     brighter_level: float = 8.0
     holes_vote: bool = False
     without_background: bool = True
-    trust_nm: float = 400.0
+    trust_nm: float = 80.0
     bridge_nm: float = 150.0
     median_slices: int = 5
     vote_nm: float = 100.0
@@ -352,6 +358,8 @@ def nucleus_over_gap(
     either = np.count_nonzero(own.nucleus | found.nucleus)
     if common > AGREE * either:
         return own
+    if not _may_be_the_same(own.nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm):
+        return found
     shares = [
         follow_envelope(prepared.smoothed, each.nucleus, pixel_size_nm) for each in (own, found)
     ]
@@ -362,6 +370,18 @@ def nucleus_over_gap(
         prepared.smoothed, own.nucleus
     )
     return found if is_plain and shares[1] > ENVELOPED else own
+
+
+def _may_be_the_same(nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm) -> bool:
+    """Tell whether a nucleus may go on in another slice: not if it could not have come there."""
+    area = np.count_nonzero(nucleus)
+    if 2 * np.count_nonzero(nucleus & neighbour.nucleus) > area:
+        return True
+    reach_nm = rules.reach_slope * gap_nm
+    if np.count_nonzero(neighbour.nucleus) < constants.nucleus_min_area_px:
+        reach_nm = max(reach_nm, REMNANT_REACH_NM)
+    too_far = distance_about(neighbour.votes) > reach_nm / pixel_size_nm
+    return np.count_nonzero(nucleus & too_far) <= STRAY * area
 
 
 def _roughness(smoothed: np.ndarray, mask: np.ndarray) -> float:
