@@ -55,5 +55,5 @@ def match_pieces(result: np.ndarray, truth: np.ndarray) -> Pieces:
 
 
 def _pieces(mask: np.ndarray) -> tuple[int, np.ndarray]:
-    """Number the pieces from 1; 0 is outside, and counts among the numbers."""
+    """Give the pieces numbers from 1; 0 is outside, and counts among the numbers."""
     return cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)

@@ -385,7 +385,7 @@ def _may_be_the_same(nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm
 
 
 def _roughness(smoothed: np.ndarray, mask: np.ndarray) -> float:
-    """Standard deviation of the grey levels in a mask without its rim; NaN if nothing is left."""
+    """Return how much grey levels vary in a mask without its rim; NaN if nothing is left of it."""
     inside = cv2.erode(as_bytes(mask), np.ones((5, 5), np.uint8)).view(bool)
     return float(smoothed[inside].std()) if inside.any() else float("nan")
 
