@@ -18,8 +18,6 @@ from helpers.segmenting import LABELS, SUMMARY
 
 PUBLISHED = "published"
 """As a truth: what the authors published of the field."""
-CLASSES = "classes.zarr"
-"""By this image of labels a field's results are known."""
 METRICS = ("jaccard", "dice", "accuracy")
 DISTANCES = ("boundary_f", "hausdorff_95_nm", "average_boundary_distance_nm")
 SWAPPED = 0.5
@@ -92,10 +90,10 @@ def score(
         As `helpers.data.open_labels`; or if the two have no slice in common, or sizes differ.
     """
     folder = Path(result) if isinstance(result, (str, Path)) else None
-    is_field = folder is not None and (folder / CLASSES).is_dir()
-    if is_field:
-        pixel_nm = pixel_nm or _pixel_of(folder)
-        result, result_ids = folder / CLASSES, result_ids or "classes"
+    field = _field_in(folder) if folder is not None else None
+    if field is not None:
+        pixel_nm = pixel_nm or field.voxel_nm[1]
+        result, result_ids = field.where, result_ids or "classes"
     elif folder is not None and (folder / SUMMARY).is_file() and (folder / LABELS).is_dir():
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         pixel_nm = pixel_nm or summary["voxel_nm"][1]
@@ -134,7 +132,7 @@ def score(
         scored = score_rows(found, true, pixel_size_nm=pixel_nm or 1.0, classes=classes)
         rows.append(scored.assign(slice=number))
         total += confusion_matrix(found, true)
-        if is_field:
+        if field is not None:
             counts = match_pieces(found == Label.NUCLEUS, true == Label.NUCLEUS)
             nuclei.append({"slice": number, **counts._asdict()})
     by_slice = pd.concat(rows, ignore_index=True)
@@ -147,8 +145,19 @@ def score(
     doubts += _swapped(total)
     columns = ["slice", "metric", "class", "value", "present"]
     by_slice = by_slice[columns].reset_index(drop=True)
-    counted = pd.DataFrame(nuclei) if is_field else None
+    counted = pd.DataFrame(nuclei) if field is not None else None
     return Scores(table, by_slice, len(numbers), doubts, counted)
+
+
+def _field_in(folder: Path):
+    """Open the classes that a field's folder of results has; None for other folders."""
+    if not any(folder.glob("*.zarr")):
+        return None
+    # Half of what this module takes to import, and for fields alone.
+    from helpers.field.joining import CLASSES
+    from helpers.field.ngff import open_field
+
+    return open_field(folder / CLASSES) if (folder / CLASSES).is_dir() else None
 
 
 def _open_truth(truth, ids: Ids, pattern: str | None):
@@ -157,12 +166,6 @@ def _open_truth(truth, ids: Ids, pattern: str | None):
     if isinstance(truth, str | Path) and pattern is None and FieldTruths.is_in(truth):
         return FieldTruths(truth)
     return open_labels(truth, ids=ids, pattern=pattern)
-
-
-def _pixel_of(folder: Path) -> float:
-    from helpers.field.ngff import open_field  # Others need no zarr.
-
-    return open_field(folder / CLASSES).voxel_nm[1]
 
 
 def _swapped(total: np.ndarray) -> list[str]:

@@ -1,5 +1,6 @@
 """A field's results scored: against the authors' whole slices, and against any label maps."""
 
+import cv2
 import numpy as np
 import pytest
 import scipy.io
@@ -39,8 +40,6 @@ def result(truth, tmp_path_factory):
 
 
 def scoring_pieces(mask):
-    import cv2
-
     count, numbered = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     return count - 1, numbered
 

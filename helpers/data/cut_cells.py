@@ -133,12 +133,13 @@ def git_hash(content: bytes) -> str:
 
 def _read(chosen: Settings, slices: dict[int, PublishedSlice], number: int) -> np.ndarray:
     wanted = slices[number]
-    path = _fetched(chosen, wanted.name, f"{_RAW}/{wanted.name.removeprefix(FOLDER + '/')}")
-    if not _is(path, wanted):
+    url = f"{_RAW}/{wanted.name.removeprefix(FOLDER + '/')}"
+    for _ in range(2):  # What is damaged, here or on its way, is worth one more try.
+        path = _fetched(chosen, wanted.name, url)
+        if _is(path, wanted):
+            break
         _remove(path)
-        path = _fetched(chosen, wanted.name, f"{_RAW}/{wanted.name.removeprefix(FOLDER + '/')}")
-    if not _is(path, wanted):
-        _remove(path)
+    else:
         listing = Path(wanted.name).parent.name
         reason = "what the server sent has not the hash that Git has of it"
         raise DataError(wanted.name, reason, f"{PORTAL_REMEDY} {_begin_anew(chosen, listing)}")

@@ -365,11 +365,11 @@ def nucleus_over_gap(
     ]
     if shares[0] <= max(shares[1], ENVELOPED):
         return found
-    added = found.nucleus & ~own.nucleus
-    is_plain = _roughness(prepared.smoothed, added) < AS_PLAIN * _roughness(
-        prepared.smoothed, own.nucleus
-    )
-    return found if is_plain and shares[1] > ENVELOPED else own
+    if shares[1] <= ENVELOPED:
+        return own
+    parts = (found.nucleus & ~own.nucleus, own.nucleus)
+    added, alone = (_roughness(prepared.smoothed, part) for part in parts)
+    return found if added < AS_PLAIN * alone else own
 
 
 def _may_be_the_same(nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm) -> bool:
