@@ -162,6 +162,11 @@ def _field_in(folder: Path):
 
 def _open_truth(truth, ids: Ids, pattern: str | None):
     if isinstance(truth, str) and truth == PUBLISHED:
+        if Path(truth).exists():
+            raise ValueError(
+                f"TRUTH is {truth!r}, and there is a file or folder of that name: it is open which "
+                f"is meant. Write ./{truth} for it, or work in another folder for the authors'."
+            )
         return FieldTruths()
     if isinstance(truth, str | Path) and pattern is None and FieldTruths.is_in(truth):
         return FieldTruths(truth)

@@ -102,6 +102,13 @@ def test_by_the_number_in_its_name_a_truth_would_be_another_slice(result, publis
     assert table["value"].max() < 0.99
 
 
+def test_a_folder_called_published_is_not_passed_over(result, published, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "published").mkdir()
+    with pytest.raises(ValueError, match=r"Write \./published"):
+        scoring.score(result, "published")
+
+
 def test_a_part_of_the_field_may_have_other_slices_and_is_doubted(result, published, monkeypatch):
     monkeypatch.setattr(scoring, "FIELD_SLICES", (517, 518))
     assert "no slice numbers of its own" in scoring.score(result, "published").doubts[0]
