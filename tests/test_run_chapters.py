@@ -50,8 +50,8 @@ def runner(tmp_path):
     return make
 
 
-def chapter(name, *after, is_alone=False):
-    return Chapter(name, Path(f"{name}.md"), None, frozenset(after), is_alone)
+def chapter(name, *after, trains=False):
+    return Chapter(name, Path(f"{name}.md"), None, frozenset(after), trains)
 
 
 def order_of(waiting, most):
@@ -76,18 +76,19 @@ def test_the_books_chapters_wait_for_trainings_and_the_start_page_for_all():
     assert chapters["11_your_own_method"].after == {"10_comparison"}
     assert chapters["12_strokes"].after == {"10_comparison"}
     assert not chapters["05_three_dimensions"].after
-    assert {n for n, each in chapters.items() if each.is_alone} == {*trainings, "10_comparison"}
-    assert not any(each.is_alone for each in chapters_of(ROOT, "smoke"))
+    assert {n for n, each in chapters.items() if each.trains} == {*trainings, "10_comparison"}
+    assert not any(each.trains for each in chapters_of(ROOT, "smoke"))
 
 
-def test_what_others_wait_for_comes_first_and_trainings_are_alone():
+def test_what_others_wait_for_comes_first_and_one_training_at_a_time():
     seconds = {"a": 9, "b": 2, "c": 5, "d": 1}
     smoke = [chapter("a"), chapter("b"), chapter("c"), chapter("d", "b")]
     assert [each.name for each in in_order(smoke, seconds)] == ["b", "a", "c", "d"]
     assert order_of(in_order(smoke, seconds), 2) == [["b", "a"], ["c", "d"]]
     assert order_of(in_order(smoke, seconds), 1) == [["b"], ["a"], ["c"], ["d"]]
-    quick = [chapter("t1", is_alone=True), chapter("t2", is_alone=True), *smoke[:3]]
-    assert order_of(in_order(quick, seconds), 2) == [["a", "c"], ["b"], ["t1"], ["t2"]]
+    quick = [*smoke[:3], chapter("t1", trains=True), chapter("t2", trains=True)]
+    assert order_of(in_order(quick, seconds), 2) == [["t1", "a"], ["t2", "c"], ["b"]]
+    assert order_of(in_order(quick, seconds), 1) == [["t1"], ["t2"], ["a"], ["c"], ["b"]]
 
 
 def test_the_time_left_counts_what_runs_side_by_side():

@@ -48,6 +48,7 @@ RECIPE = replace(
     rate=1e-2,
     l2=1e-3,
     class_weights="median",
+    frozen=False,
     steps=12,
     shift_px=3,
     validate_every=6,
@@ -396,6 +397,21 @@ def test_frozen_layers_are_another_training():
     model.layers[2].trainable = False
     after = identify(model, CELL, SPLIT, RECIPE, 0)
     assert [text.partition(":")[0] for text in differences(before, after)] == ["layers"]
+
+
+def test_a_frozen_encoder_keeps_its_weights_while_the_decoder_learns(tmp_path):
+    inputs, first = tf.keras.Input((None, None, 1)), tf.keras.Input((None, None, 1))
+    maps = tf.keras.layers.Conv2D(4, 3, padding="same", activation="relu")(first)
+    encoder = tf.keras.Model(first, maps, name="encoder")
+    outputs = tf.keras.layers.Conv2D(4, 1, activation="softmax")(encoder(inputs))
+    model = tf.keras.Model(inputs, outputs, name="small")
+    recipe = replace(RECIPE, frozen=True, patch_px=32, steps=3, validate_every=3)
+    before = [weight.numpy() for weight in model.weights]
+    train(model, CELL, SPLIT, recipe, tmp_path / "frozen", progress=False)
+    kept = [np.array_equal(*both) for both in zip(before, model.get_weights(), strict=True)]
+    assert kept == [True, True, False, False]
+    with pytest.raises(ValueError, match="has no pretrained backbone"):
+        train(network(), CELL, SPLIT, replace(RECIPE, frozen=True), tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("index", [*SPLIT.train, *SPLIT.test])

@@ -49,7 +49,7 @@ def test_slices_are_read_once_and_a_trial_has_few():
 def test_the_papers_epochs_need_its_slices(monkeypatch):
     sample = sample_of(71, 82, 118, 151, 170, 215, 260)
     with settings.using(profile="paper"):
-        with pytest.raises(ValueError, match=r"5 slices.*30 steps.*240 of quick.*HELA_SOURCE=full"):
+        with pytest.raises(ValueError, match=r"5 slices.*30 steps.*160 of quick.*HELA_SOURCE=full"):
             compare.for_training(sample)
         with pytest.raises(ValueError, match="HELA_FEW_SLICES=1 trains all the same"):
             methods.run_all(sample, methods.METHODS[-1:])
@@ -111,12 +111,12 @@ def test_tables_name_the_weights():
 
 def test_recipes_stand_side_by_side():
     table = compare.recipe_table({p: Recipe.of("unet", p) for p in ("quick", "paper")})
-    assert table.loc["length"].tolist() == ["240 steps", "15 epochs"]
+    assert table.loc["length"].tolist() == ["160 steps", "15 epochs"]
     assert table.loc["rate"].tolist() == ["0.002, cosine", "0.001, constant"]
     assert table.loc["input (px)"].tolist() == ["patches of 256", "patches of 128"]
-    assert compare.recipe_table({"": Recipe.of("segnet", "paper")}).loc["input (px)"].item() == (
-        "360 x 480"
-    )
+    table = compare.recipe_table({p: Recipe.of("segnet", p) for p in ("quick", "paper")})
+    assert table.loc["input (px)"].tolist() == ["192 x 256", "360 x 480"]
+    assert table.loc["pretrained encoder"].tolist() == ["kept as it is", "learns"]
 
 
 def test_the_cost_of_a_training_is_a_sentence():

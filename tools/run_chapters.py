@@ -50,15 +50,16 @@ class Chapter:
         As Jupyter Book reads it, and looks for it in the cache.
     after : frozenset of str
         Names of the chapters to be executed before it.
-    is_alone : bool
-        Whether it trains for minutes, on all cores: nothing else is executed meanwhile.
+    trains : bool
+        Whether it trains for minutes, on all cores: of such chapters one is executed at a time.
+        Others go on beside it, and use the cores where it reads, builds or draws.
     """
 
     name: str
     path: Path
     notebook: NotebookNode
     after: frozenset[str] = frozenset()
-    is_alone: bool = False
+    trains: bool = False
 
 
 def chapters_of(root: Path, profile: str) -> list[Chapter]:
@@ -69,7 +70,7 @@ def chapters_of(root: Path, profile: str) -> list[Chapter]:
     root : Path
         Folder with ``_toc.yml``.
     profile : str
-        In ``smoke`` a training takes seconds, and others go on beside it.
+        In ``smoke`` a training takes seconds, and some go on side by side.
     """
     start, *others = listed(root)
     paths = [root / f"{name}.md" for name in (*others, start)]
@@ -82,9 +83,9 @@ def chapters_of(root: Path, profile: str) -> list[Chapter]:
         after = [p.stem for p in paths if p.name.startswith(before or ("nothing",))]
         if path == root / f"{start}.md":
             after = [p.stem for p in paths if p != path]
-        is_alone = profile != "smoke" and path.name.startswith(ACCELERATED)
+        trains = profile != "smoke" and path.name.startswith(ACCELERATED)
         notebook = myst_nb_reader_plugin(str(path))
-        made.append(Chapter(path.stem, path, notebook, frozenset(after), is_alone))
+        made.append(Chapter(path.stem, path, notebook, frozenset(after), trains))
     return made
 
 
@@ -98,7 +99,7 @@ def lanes() -> int:
 def in_order(chapters: Iterable[Chapter], seconds: dict[str, float]) -> list[Chapter]:
     """Order chapters to end early side by side: those that others wait for, then the long ones.
 
-    Chapters that are executed alone come last: what fails in the short ones is soon known.
+    Those that train come first, since of them there is one at a time.
 
     Parameters
     ----------
@@ -111,9 +112,9 @@ def in_order(chapters: Iterable[Chapter], seconds: dict[str, float]) -> list[Cha
     return sorted(
         chapters,
         key=lambda each: (
-            each.is_alone,
+            not each.trains,
             each.name not in needed,
-            0 if each.is_alone else -seconds.get(each.name, 0),
+            0 if each.trains else -seconds.get(each.name, 0),
         ),
     )
 
@@ -121,11 +122,12 @@ def in_order(chapters: Iterable[Chapter], seconds: dict[str, float]) -> list[Cha
 def next_of(waiting: list[Chapter], running: Iterable[Chapter], most: int) -> Chapter | None:
     """Return the first of those waiting that can start beside those running; None if none can."""
     running = list(running)
-    if len(running) >= most or any(each.is_alone for each in running):
+    if len(running) >= most:
         return None
+    trained = any(each.trains for each in running)
     open_names = {each.name for each in (*waiting, *running)}
     for each in waiting:
-        if not each.after & open_names and not (each.is_alone and running):
+        if not each.after & open_names and not (each.trains and trained):
             return each
     return None
 

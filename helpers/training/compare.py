@@ -182,6 +182,7 @@ def recipe_table(recipes: Mapping[str, Recipe]) -> pd.DataFrame:
             f"{recipe.epochs:g} epochs" if recipe.epochs else f"{recipe.steps} steps"
         ),
         "at most (minutes)": lambda recipe: recipe.max_minutes or "no limit",
+        "pretrained encoder": lambda recipe: "kept as it is" if recipe.frozen else "learns",
         "L2": lambda recipe: f"{recipe.l2:g}",
         "class weights": lambda recipe: recipe.class_weights,
         "input (px)": lambda recipe: (

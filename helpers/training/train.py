@@ -135,8 +135,8 @@ def train(
     Raises
     ------
     ValueError
-        If the folder holds another training, the model does not fit the recipe, or the split
-        names slices that the stack does not have or that have no ground truth.
+        If the folder holds another training, the model does not fit the recipe (one whose encoder
+        is to be frozen has none, for instance), or the split names slices that the stack does not have or that have no ground truth.
     FloatingPointError
         If the loss is no longer a number.
     helpers.cache.StorageError
@@ -145,6 +145,10 @@ def train(
     """
     tf = need_tensorflow()
     check_model(model, recipe)
+    if recipe.frozen:
+        from helpers.networks import freeze_encoder
+
+        freeze_encoder(model)
     identity = identify(model, stack, split, recipe, seed)
     weights = initialisation or getattr(model, "initialisation", "not stated")
     origin = _origins.get(model)
