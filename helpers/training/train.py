@@ -135,8 +135,9 @@ def train(
     Raises
     ------
     ValueError
-        If the folder holds another training, the model does not fit the recipe (one whose encoder
-        is to be frozen has none, for instance), or the split names slices that the stack does not have or that have no ground truth.
+        If the folder holds another training, the model does not fit the recipe (its encoder is to
+        be frozen, and it has none, for instance), or the split names slices that the stack does
+        not have or that have no ground truth.
     FloatingPointError
         If the loss is no longer a number.
     helpers.cache.StorageError
