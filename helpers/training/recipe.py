@@ -298,7 +298,7 @@ _QUICK = {
     },
     "skips": {**_VGG16, "steps": 120},
     "resnet18": {**_LARGER, "steps": 160},
-    "inception": {**_LARGER, "steps": 120},
+    "inception": {**_LARGER, "steps": 180},
     "unet": {
         **_FEW_MINUTES,
         "rate": 2e-3,
