@@ -168,6 +168,16 @@ def test_over_a_gap_the_envelope_decides_between_a_slice_and_its_neighbour(seed,
     assert scores[Rules().trust_nm] > jaccard(alone, truth) - 0.005
 
 
+def test_over_a_gap_a_region_outside_the_core_is_taken_if_it_has_an_envelope(monkeypatch):
+    whole = data.phantom_stack(Phantom((300, 500, 500), (50, 40, 40)))
+    cell = replace(whole, slice_numbers=tuple(range(1, 301, 5)))
+    found = nuclei_scores(cell, segmented(cell))[41]
+    monkeypatch.setattr("helpers.volume.rules._has_envelope", lambda *_: False)
+    before = nuclei_scores(cell, segmented(cell))[41]
+    assert before < 0.89, "else this shows nothing"
+    assert found > 0.93
+
+
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_a_stack_with_gaps_is_no_worse_than_its_slices_alone(seed):
     cell = data.phantom_stack(Phantom(seed=seed))

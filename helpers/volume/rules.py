@@ -1,6 +1,6 @@
 """From the nucleus of one slice to that of the next, up or down the stack."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -26,6 +26,8 @@ DARKER_SD = 4.0
 """By how many standard deviations an envelope is darker than the nucleus."""
 ENVELOPED = 0.7
 """Share of a nucleus's outline that follows its envelope; of cytoplasm's it is rarely so much."""
+NEARLY = 0.05
+"""Share of an outline by which two follow an envelope equally far."""
 AS_PLAIN = 1.2
 """How much rougher one part of a nucleus may be than another."""
 REMNANT_REACH_NM = 2000.0
@@ -52,7 +54,7 @@ class Rules:
         Share of a region that lies inside the neighbour.
     core_fraction : float
         Share of a region that lies inside the neighbour's core; the region with the largest
-        overlap is taken without that.
+        overlap is taken without that, and over a gap one that has an envelope of its own.
     darker_level, brighter_level : float
         How much a region may differ from that largest one. Nucleoli and chromatin are dark;
         nothing in a nucleus is bright.
@@ -339,7 +341,8 @@ def nucleus_over_gap(
     decides: that of the two is taken whose outline follows a dark line farther (`follow_envelope`),
     and the slice's own only if that is most of the outline. A nucleus in several pieces has an
     envelope around each: what the neighbour adds to the slice's own region is believed where it has
-    one too, and is as plain as that region, which cytoplasm is not.
+    one too, and is as plain as that region, which cytoplasm is not. Of regions that lie outside the
+    neighbour's core, so far away, those are taken that have an envelope.
 
     Parameters
     ----------
@@ -353,6 +356,11 @@ def nucleus_over_gap(
     found = next_nucleus(prepared, neighbour, gap_nm, constants, rules, pixel_size_nm)
     if gap_nm <= rules.trust_nm:
         return found
+    without_core = replace(rules, core_fraction=0)
+    wider = next_nucleus(prepared, neighbour, gap_nm, constants, without_core, pixel_size_nm)
+    widened = _has_envelope(prepared.smoothed, wider.nucleus, found.nucleus, pixel_size_nm)
+    if widened or not found.nucleus.any():
+        found = wider
     own = first_nucleus(prepared, constants, rules, neighbour.votes)
     common = np.count_nonzero(own.nucleus & found.nucleus)
     either = np.count_nonzero(own.nucleus | found.nucleus)
@@ -370,6 +378,15 @@ def nucleus_over_gap(
     parts = (found.nucleus & ~own.nucleus, own.nucleus)
     added, alone = (_roughness(prepared.smoothed, part) for part in parts)
     return found if added < AS_PLAIN * alone else own
+
+
+def _has_envelope(smoothed, wider, nucleus, pixel_size_nm) -> bool:
+    """Tell whether what is added to a nucleus has an envelope, and the whole nearly as much."""
+    added = wider & ~nucleus
+    if follow_envelope(smoothed, added, pixel_size_nm) <= ENVELOPED:
+        return False
+    shares = [follow_envelope(smoothed, mask, pixel_size_nm) for mask in (nucleus, wider)]
+    return shares[1] >= shares[0] - NEARLY
 
 
 def _may_be_the_same(nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm) -> bool:
