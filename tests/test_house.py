@@ -177,3 +177,10 @@ def test_pages_import_rooms_and_no_rooms_within(path):
 def test_a_chapter_imports_its_room_and_those_of_chapters_before(path):
     rooms = {(inside or name).split(".")[0] for inside, name in imports(page_code(path))}
     assert sorted(room for room in rooms if OPENS.get(room, 0) > int(path.stem[:2])) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_directive_of_backquotes_has_one_in_its_first_line(page):
+    """Markdown takes such a line for text, and what follows for code, without a word."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.match(r"`{3,}\{", line) and "`" in line.lstrip("`")] == []
