@@ -269,7 +269,7 @@ _PAPER = {
         validation_items=256,
     ),
 }
-# Tried in 190 trainings on the sample, of one to three seeds each: one slice a step and more steps
+# Some 190 trainings on the sample, of one to three seeds each: one slice a step and more steps
 # do better than two slices in half the steps. SegNet and skips gain nothing above 240 x 320, where
 # a step takes half of the time; DeepLab, which answers on a quarter of the rows, does.
 # SegNet's decoder learns little from maps that change under it: .88 to .91 after 220 steps at
