@@ -20,6 +20,7 @@ from helpers.networks.layers import (  # noqa: E402
     FusedBatchNormalization,
     Unpool,
     cut_encoder,
+    encoder_kept,
     rebuild,
 )
 from helpers.networks.pictures import layout  # noqa: E402
@@ -244,6 +245,17 @@ def test_a_frozen_backbone_stays_as_it_is():
     assert len(model.trainable_weights) == trainable
     with pytest.raises(ValueError, match="no pretrained backbone"):
         networks.freeze_encoder(networks.paper_unet())
+
+
+def test_a_backbone_kept_for_a_while_is_then_as_it_was():
+    model = networks.vgg16_unet((32, 32, 3), weights=None)
+    encoder = model.get_layer("encoder")
+    encoder.layers[1].trainable = False
+    before = [layer.trainable for layer in encoder.layers]
+    with pytest.raises(KeyError, match="0 learn"), encoder_kept(model):
+        raise KeyError(f"{len(encoder.trainable_weights)} learn")
+    assert encoder.trainable
+    assert [layer.trainable for layer in encoder.layers] == before
 
 
 @pytest.mark.parametrize("name", ["vgg16_unet", "resnet18_deeplabv3plus", "paper_unet", "unet"])

@@ -410,6 +410,10 @@ def test_a_frozen_encoder_keeps_its_weights_while_the_decoder_learns(tmp_path):
     train(model, CELL, SPLIT, recipe, tmp_path / "frozen", progress=False)
     kept = [np.array_equal(*both) for both in zip(before, model.get_weights(), strict=True)]
     assert kept == [True, True, False, False]
+    # Trained on with another recipe, all of it learns.
+    learning = replace(recipe, frozen=False)
+    train(model, CELL, SPLIT, learning, tmp_path / "learning", progress=False)
+    assert not any(np.array_equal(*both) for both in zip(before, model.get_weights(), strict=True))
     with pytest.raises(ValueError, match="has no pretrained backbone"):
         train(network(), CELL, SPLIT, replace(RECIPE, frozen=True), tmp_path, progress=False)
 

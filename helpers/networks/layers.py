@@ -1,6 +1,8 @@
 """What the networks share: layers that Keras does not have, the way in, and the way out."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -376,6 +378,37 @@ def freeze_encoder(model: keras.Model, *, frozen: bool = True) -> keras.Model:
     """
     encoder_of(model).trainable = not frozen
     return model
+
+
+@contextlib.contextmanager
+def encoder_kept(model: keras.Model) -> Iterator[None]:
+    """Freeze the backbone in a ``with`` block; after it, each layer learns or not as before.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One of the pretrained networks.
+
+    Raises
+    ------
+    ValueError
+        If the network has no backbone.
+    """
+    before = [(layer, layer.trainable) for layer in _with_layers_within(encoder_of(model))]
+    freeze_encoder(model)
+    try:
+        yield
+    finally:
+        # From the outside in: what is set for a layer is set for those within it.
+        for layer, trainable in before:
+            layer.trainable = trainable
+
+
+def _with_layers_within(layer):
+    """Yield a layer, and those that it consists of."""
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from _with_layers_within(inner)
 
 
 def encoder_of(model: keras.Model) -> keras.Model:

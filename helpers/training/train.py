@@ -1,5 +1,6 @@
 """Trains a network, goes on where a training was interrupted, and takes up what is finished."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -144,12 +145,20 @@ def train(
         If the training cannot be stored. What is finished can be taken up from a folder that is
         read-only.
     """
-    tf = need_tensorflow()
+    need_tensorflow()
     check_model(model, recipe)
-    if recipe.frozen:
-        from helpers.networks import freeze_encoder
+    from helpers.networks.layers import encoder_kept
 
-        freeze_encoder(model)
+    with encoder_kept(model) if recipe.frozen else contextlib.nullcontext():
+        return _take_up_or_train(
+            model, stack, split, recipe, folder, seed, initialisation, progress, on_step
+        )
+
+
+def _take_up_or_train(
+    model, stack, split, recipe, folder, seed, initialisation, progress, on_step
+) -> Run:
+    tf = need_tensorflow()
     identity = identify(model, stack, split, recipe, seed)
     weights = initialisation or getattr(model, "initialisation", "not stated")
     origin = _origins.get(model)

@@ -48,7 +48,7 @@ CANDIDATES = 7
 TORN_SHARE = 0.05
 """Share of a nucleus that may be missing in a slice without the slice being bridged."""
 
-NEARLY = 0.98
+AS_GOOD = 0.98
 """Share of the best score that is as good: of such slices the one nearest the middle is taken."""
 
 
@@ -265,7 +265,7 @@ def choose_centre(
     if not any(scores.values()):
         return stack.slice_numbers[len(stack) // 2], scores
     middle = stack.slice_numbers[len(stack) // 2]
-    good = [number for number, score in scores.items() if score >= NEARLY * max(scores.values())]
+    good = [number for number, score in scores.items() if score >= AS_GOOD * max(scores.values())]
     return min(good, key=lambda number: (abs(number - middle), number)), scores
 
 

@@ -26,7 +26,7 @@ DARKER_SD = 4.0
 """By how many standard deviations an envelope is darker than the nucleus."""
 ENVELOPED = 0.7
 """Share of a nucleus's outline that follows its envelope; of cytoplasm's it is rarely so much."""
-NEARLY = 0.05
+AS_FAR = 0.05
 """Share of an outline by which two follow an envelope equally far."""
 AS_PLAIN = 1.2
 """How much rougher one part of a nucleus may be than another."""
@@ -386,7 +386,7 @@ def _has_envelope(smoothed, wider, nucleus, pixel_size_nm) -> bool:
     if follow_envelope(smoothed, added, pixel_size_nm) <= ENVELOPED:
         return False
     shares = [follow_envelope(smoothed, mask, pixel_size_nm) for mask in (nucleus, wider)]
-    return shares[1] >= shares[0] - NEARLY
+    return shares[1] >= shares[0] - AS_FAR
 
 
 def _may_be_the_same(nucleus, neighbour, gap_nm, constants, rules, pixel_size_nm) -> bool:
