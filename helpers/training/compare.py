@@ -28,7 +28,6 @@ SAMPLE_TRAINING_SLICES = (71, 118, 170, 215, 260)
 GAP_SLICES = 5
 """A test slice of the sample lies farther than that, 250 nm, from every training slice."""
 MOST_SCORED = 6
-SMALLER = 2
 TRIAL_SLICES = 12
 _REMEMBERED_BYTES = 64e6
 
@@ -136,7 +135,7 @@ def some_of(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(numbers[round(place)] for place in places)
 
 
-def smaller(recipe: Recipe, slices: int) -> Recipe:
+def smaller(recipe: Recipe, slices: int, *, sides: float = 1 / 2) -> Recipe:
     """Return a recipe that costs a sixth, to compare many trainings in little time.
 
     Parameters
@@ -145,18 +144,20 @@ def smaller(recipe: Recipe, slices: int) -> Recipe:
         For whole slices.
     slices : int
         How many there are to train on.
+    sides : float
+        Share of the rows and of the columns that is left.
 
     Returns
     -------
     Recipe
-        Half the rows and columns, two thirds of the steps, and six looks at the test slices.
+        Fewer rows and columns, two thirds of the steps, and six looks at the test slices.
     """
     steps = max(1, 2 * recipe.total_steps(slices) // 3)
     return replace(
         recipe,
         steps=steps,
         epochs=None,
-        image_px=tuple(side // SMALLER for side in recipe.image_px),
+        image_px=tuple(round(side * sides) for side in recipe.image_px),
         validate_every=max(1, steps // 6),
     )
 
