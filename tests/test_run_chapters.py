@@ -13,7 +13,7 @@ import psutil
 import pytest
 from build_book import ROOT, complaints, ending_on_signals
 from progress import Progress, Times, table_of_times
-from run_chapters import Chapter, Runner, chapters_of, in_order, next_of, seconds_left
+from run_chapters import Chapter, Runner, chapters_of, in_order, lanes, next_of, seconds_left
 
 HEAD = re.match(
     r"---\n.*?\n---\n", (ROOT / "notebooks" / "01_data_acquisition.md").read_text(), re.S
@@ -89,6 +89,15 @@ def test_what_others_wait_for_comes_first_and_one_training_at_a_time():
     quick = [*smoke[:3], chapter("t1", trains=True), chapter("t2", trains=True)]
     assert order_of(in_order(quick, seconds), 2) == [["t1", "a"], ["t2", "c"], ["b"]]
     assert order_of(in_order(quick, seconds), 1) == [["t1"], ["t2"], ["a"], ["c"], ["b"]]
+
+
+def test_in_paper_no_chapter_runs_beside_another(monkeypatch):
+    class Memory:
+        available = 64e9
+
+    monkeypatch.setattr(psutil, "virtual_memory", Memory)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: [0, 1])
+    assert (lanes("quick"), lanes("paper")) == (2, 1)
 
 
 def test_the_time_left_counts_what_runs_side_by_side():

@@ -303,7 +303,7 @@ def execute(
     chapters: list[Chapter], build: Path, progress: Progress, kept: Callable[[], None]
 ) -> list[str]:
     """Execute the chapters that are not in the cache, and return those that failed."""
-    most = lanes()
+    most = lanes(settings.read("HELA_PROFILE"))
     runner = Runner(build / ".jupyter_cache", build / "logs", progress, most=most, kept=kept)
     missing = runner.missing(chapters)
     if not missing:

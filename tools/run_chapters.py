@@ -89,8 +89,14 @@ def chapters_of(root: Path, profile: str) -> list[Chapter]:
     return made
 
 
-def lanes() -> int:
-    """Return how many chapters this machine executes side by side, by its cores and memory."""
+def lanes(profile: str) -> int:
+    """Return how many chapters this machine executes side by side, by its cores and memory.
+
+    In ``paper`` it is one: beside trainings of hours nothing is gained by it, and chapter 5 of all
+    300 slices needs the memory that they do.
+    """
+    if profile == "paper":
+        return 1
     cores = len(psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else [])
     gigabytes = psutil.virtual_memory().available / 1e9
     return max(1, min(MOST_LANES, cores or os.cpu_count() or 1, int(gigabytes / LANE_GB)))
