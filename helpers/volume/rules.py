@@ -299,30 +299,8 @@ def next_nucleus(
     >>> np.unique(regions[found.nucleus])
     array([0, 1], dtype=int32)
     """
-    nothing = np.zeros(neighbour.votes.shape, bool)
-    if not neighbour.votes.any():
-        return Found(nothing, nothing, neighbour.level)
-    reach_px = rules.reach_slope * gap_nm / pixel_size_nm
-    # Beyond the reach only rings are looked at; nothing is farther away than the slice is wide.
-    margin = min(reach_px, max(nothing.shape)) + constants.ring_count_px + 10
-    box = around(neighbour.votes, margin)
-    votes, smoothed = neighbour.votes[box], prepared.smoothed[box]
-    allowed = distance_about(votes) <= reach_px
-    if rules.without_background:
-        allowed &= ~prepared.background[box]
-    # Holes lie within the neighbour's outline.
-    allowed |= fill(votes)
-    core = _core(votes, rules.core_slope * gap_nm / pixel_size_nm)
-    regions = prepared.regions[box]
-    chosen, level = _choose(
-        regions, smoothed, votes, core, neighbour.level, prepared.regions, constants, rules
-    )
-    chosen &= allowed
-    if not chosen.any():
-        return Found(nothing, nothing, neighbour.level)
-    found = nothing.copy(), nothing.copy()
-    found[0][box], found[1][box] = _grow(smoothed, chosen, allowed, constants, rules)
-    return Found(*found, level)
+    fractions = (rules.core_fraction,)
+    return _for_cores(prepared, neighbour, gap_nm, constants, rules, pixel_size_nm, fractions)[0]
 
 
 def nucleus_over_gap(
@@ -353,11 +331,10 @@ def nucleus_over_gap(
     -------
     Found
     """
-    found = next_nucleus(prepared, neighbour, gap_nm, constants, rules, pixel_size_nm)
+    given = (prepared, neighbour, gap_nm, constants, rules, pixel_size_nm)
     if gap_nm <= rules.trust_nm:
-        return found
-    without_core = replace(rules, core_fraction=0)
-    wider = next_nucleus(prepared, neighbour, gap_nm, constants, without_core, pixel_size_nm)
+        return next_nucleus(*given)
+    found, wider = _for_cores(*given, (rules.core_fraction, 0))
     widened = _has_envelope(prepared.smoothed, wider.nucleus, found.nucleus, pixel_size_nm)
     if widened or not found.nucleus.any():
         found = wider
@@ -493,6 +470,41 @@ def between(low: np.ndarray, high: np.ndarray, share: float) -> np.ndarray:
 
     result[box] = (1 - share) * depth(low[box]) + share * depth(high[box]) > 0
     return result
+
+
+def _for_cores(
+    prepared, neighbour, gap_nm, constants, rules, pixel_size_nm, core_fractions
+) -> list[Found]:
+    """Find the next nucleus for each ``core_fraction``, once where they choose the same."""
+    nothing = np.zeros(neighbour.votes.shape, bool)
+    if not neighbour.votes.any():
+        return [Found(nothing, nothing, neighbour.level)] * len(core_fractions)
+    reach_px = rules.reach_slope * gap_nm / pixel_size_nm
+    # Beyond the reach only rings are looked at; nothing is farther away than the slice is wide.
+    margin = min(reach_px, max(nothing.shape)) + constants.ring_count_px + 10
+    box = around(neighbour.votes, margin)
+    votes, smoothed = neighbour.votes[box], prepared.smoothed[box]
+    allowed = distance_about(votes) <= reach_px
+    if rules.without_background:
+        allowed &= ~prepared.background[box]
+    # Holes lie within the neighbour's outline.
+    allowed |= fill(votes)
+    core = _core(votes, rules.core_slope * gap_nm / pixel_size_nm)
+    regions = prepared.regions[box]
+    before, results = None, []
+    for fraction in core_fractions:
+        each = replace(rules, core_fraction=fraction)
+        chosen, level = _choose(
+            regions, smoothed, votes, core, neighbour.level, prepared.regions, constants, each
+        )
+        chosen &= allowed
+        if before is None or not np.array_equal(chosen, before):
+            before = chosen
+            nucleus, voting = nothing.copy(), nothing.copy()
+            if chosen.any():
+                nucleus[box], voting[box] = _grow(smoothed, chosen, allowed, constants, rules)
+        results.append(Found(nucleus, voting, level if chosen.any() else neighbour.level))
+    return results
 
 
 def _core(votes: np.ndarray, depth_px: float) -> np.ndarray:
