@@ -418,6 +418,19 @@ def test_a_frozen_encoder_keeps_its_weights_while_the_decoder_learns(tmp_path):
         train(network(), CELL, SPLIT, replace(RECIPE, frozen=True), tmp_path, progress=False)
 
 
+def test_a_step_is_traced_once(tmp_path, monkeypatch):
+    traced = []
+
+    def loss(*arguments):
+        if tf.inside_function():
+            traced.append(arguments)
+        return cross_entropy(*arguments)
+
+    monkeypatch.setattr(fit, "cross_entropy", loss)
+    train(network(), CELL, SPLIT, RECIPE, tmp_path, progress=False)
+    assert len(traced) == 1
+
+
 @pytest.mark.parametrize("index", [*SPLIT.train, *SPLIT.test])
 @pytest.mark.parametrize("what", ["_labels", "_image"])
 def test_one_slice_with_other_content_is_another_training(index, what):

@@ -380,7 +380,10 @@ def _compiled(model, recipe: Recipe, weights: np.ndarray):
     if precision_of(model) == "float16":
         # Gradients too small for float16 are lost unless the loss is scaled up.
         optimiser = keras.optimizers.LossScaleOptimizer(optimiser)
-    twin.compile(optimiser, loss, metrics=[accuracy], jit_compile=False, auto_scale_loss=False)
+    # As an object it has its variables now; from a function Keras would make it in the first step,
+    # and trace that step twice.
+    shown = keras.metrics.MeanMetricWrapper(accuracy, name="accuracy")
+    twin.compile(optimiser, loss, metrics=[shown], jit_compile=False, auto_scale_loss=False)
     # Else a checkpoint could not be loaded before the first step.
     optimiser.build(twin.trainable_variables)
     return twin
