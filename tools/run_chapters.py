@@ -30,7 +30,7 @@ from helpers import settings
 
 # Chapters that use what earlier ones leave in the data folder, networks and scores. The start page,
 # which shows them, comes after all.
-AFTER = {"10_": ("06_", "07_", "08_", "09_"), "11_": ("10_",), "12_": ("10_",)}
+AFTER = {"10_": ("06_", "07_", "08_", "09_", "12_")}
 MOST_LANES = 4
 LANE_GB = 2.5
 TIMEOUT_S = 3600  # a cell; in the profile paper, which trains for a day, there is no limit
