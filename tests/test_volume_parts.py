@@ -151,8 +151,10 @@ def most_slices_held(count: int, mode: str, workers: int) -> tuple[int, int]:
 @pytest.mark.parametrize("mode", ["improved", "published"])
 def test_memory_does_not_grow_with_the_number_of_slices(mode):
     most_slices_held(24, mode, 1)  # What is made once and kept.
-    few, few_peak = most_slices_held(24, mode, 1)
-    many, many_peak = most_slices_held(96, mode, 1)
+    # How threads take turns adds to a peak, and takes nothing away: the lowest of some counts.
+    few, few_peak = map(min, zip(*(most_slices_held(24, mode, 1) for _ in range(3)), strict=True))
+    runs = [most_slices_held(96, mode, 1) for _ in range(3)]
+    many, many_peak = max(held for held, _ in runs), min(peak for _, peak in runs)
     assert few <= many <= max(few, 8)
     one_slice_packed = 3 * SHAPE[0] * SHAPE[1] / 8
     assert many_peak - few_peak < 10 * one_slice_packed, "72 more slices, and not ten held"
